@@ -1,0 +1,31 @@
+# Every target may be called on a fresh machine; what it needs besides Rust it installs, or says how.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench chaos fuzz prepare clean
+
+help: ## This list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: ## Start PostgreSQL, Kafka and the platform with a lively demo; Ctrl-C stops them, data stays in .run (ARGS=)
+	@infra/run.sh $(ARGS)
+
+test: ## Run all tests on a PostgreSQL and a Kafka of their own (ARGS=)
+	@infra/test.sh $(ARGS)
+
+check: ## Formatting, lints, documentation, dependencies, queries
+	@infra/check.sh
+
+bench: ## Measure this store beside its peers (ARGS=)
+	@infra/bench.sh $(ARGS)
+
+chaos: ## The promises in their long forms: kills, zombies, outages (SEED=, CHAOS_SECONDS=)
+	@SEED="$(SEED)" CHAOS_SECONDS="$(CHAOS_SECONDS)" infra/chaos.sh
+
+fuzz: ## Fuzz the API from its own OpenAPI document (SEED=, FUZZ_SECONDS=)
+	@SEED="$(SEED)" FUZZ_SECONDS="$(FUZZ_SECONDS)" infra/fuzz.sh
+
+prepare: ## Write .sqlx anew after a change of SQL or migrations
+	@infra/sqlx-prepare.sh
+
+clean: ## Stop what still runs here and remove all data and builds, the demo's too
+	@infra/clean.sh

@@ -1,0 +1,141 @@
+//! Fulfilments: what goes out together, and what carriers say of it.
+
+use chrono::{DateTime, Utc};
+use commands::commerce::order::{self, Step};
+use domain::commerce::order::{CarrierFact, CarrierFactKind};
+use domain::ids::{FulfilmentId, OrderId};
+use domain::kernel::microseconds;
+use serde::Deserialize;
+use utoipa::openapi::schema::Object;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::body::UnitsBody;
+use super::{ORDERS, OfOrder};
+use crate::answer::{Created, Done};
+use crate::app::App;
+use crate::extract::{Command, Creation, NoBody, Path};
+use crate::problem::Result;
+use crate::schema;
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(fulfil))
+        .routes(routes!(ship))
+        .routes(routes!(deliver))
+        .routes(routes!(cancel_fulfilment))
+        .routes(routes!(record_carrier_fact))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct OfFulfilment {
+    #[param(schema_with = schema::id::<OrderId>)]
+    id: OrderId,
+    #[param(schema_with = schema::id::<FulfilmentId>)]
+    fulfilment: FulfilmentId,
+}
+
+/// Units for one parcel.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewFulfilment {
+    #[schema(min_items = 1, max_items = 200)]
+    lines: Vec<UnitsBody>,
+    /// Why it may go out although it is not paid.
+    #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
+    override_unpaid: Option<String>,
+}
+
+/// With whom it goes out.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Shipment {
+    #[schema(min_length = 1, max_length = 100, pattern = r"\S")]
+    carrier: Option<String>,
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
+    tracking: Option<String>,
+}
+
+/// What a carrier says, in whatever order.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CarrierNews {
+    #[schema(schema_with = kinds)]
+    kind: CarrierFactKind,
+    /// When it happened.
+    at: DateTime<Utc>,
+    #[schema(schema_with = schema::id_if_any::<FulfilmentId>)]
+    fulfilment: Option<FulfilmentId>,
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
+    tracking: Option<String>,
+}
+
+fn kinds() -> Object {
+    schema::one_of(&[
+        "handed_over",
+        "in_transit",
+        "out_for_delivery",
+        "delivered",
+        "failed",
+        "lost",
+        "returned",
+    ])
+}
+
+/// Set units together for one parcel.
+#[utoipa::path(post, path = "/api/ecommerce/orders/{id}/fulfilments", tag = "order",
+    params(OfOrder), request_body = NewFulfilment, responses(Created))]
+async fn fulfil(Path(of): Path<OfOrder>, Creation(cx, body): Creation<NewFulfilment>) -> Result<Created> {
+    let lines = body.lines.into_iter().map(Into::into).collect();
+    let step = Step::Fulfil { lines, override_unpaid: body.override_unpaid };
+    Ok(Created::at(ORDERS, order::handle(&cx, of.id, step).await?))
+}
+
+/// Hand a parcel to its carrier.
+#[utoipa::path(post, path = "/api/ecommerce/orders/{id}/fulfilments/{fulfilment}/ship", tag = "order",
+    params(OfFulfilment), request_body = Shipment, responses(Done))]
+async fn ship(Path(of): Path<OfFulfilment>, Command(cx, body): Command<Shipment>) -> Result<Done> {
+    let Shipment { carrier, tracking } = body;
+    let step = Step::Ship { fulfilment: of.fulfilment, carrier, tracking };
+    Ok(Done(order::handle(&cx, of.id, step).await?))
+}
+
+/// Say that a parcel has arrived.
+#[utoipa::path(
+    post,
+    path = "/api/ecommerce/orders/{id}/fulfilments/{fulfilment}/deliver",
+    tag = "order",
+    params(OfFulfilment),
+    responses(Done)
+)]
+async fn deliver(Path(of): Path<OfFulfilment>, Command(cx, _): Command<NoBody>) -> Result<Done> {
+    let step = Step::Deliver { fulfilment: of.fulfilment };
+    Ok(Done(order::handle(&cx, of.id, step).await?))
+}
+
+/// Unpack a parcel that was not shipped.
+#[utoipa::path(
+    post,
+    path = "/api/ecommerce/orders/{id}/fulfilments/{fulfilment}/cancel",
+    tag = "order",
+    params(OfFulfilment),
+    responses(Done)
+)]
+async fn cancel_fulfilment(Path(of): Path<OfFulfilment>, Command(cx, _): Command<NoBody>) -> Result<Done> {
+    let step = Step::CancelFulfilment { fulfilment: of.fulfilment };
+    Ok(Done(order::handle(&cx, of.id, step).await?))
+}
+
+/// Record what a carrier says.
+#[utoipa::path(post, path = "/api/ecommerce/orders/{id}/carrier-facts", tag = "order",
+    params(OfOrder), request_body = CarrierNews, responses(Done))]
+async fn record_carrier_fact(
+    Path(of): Path<OfOrder>,
+    Command(cx, body): Command<CarrierNews>,
+) -> Result<Done> {
+    let CarrierNews { kind, at, fulfilment, tracking } = body;
+    let fact = CarrierFact { kind, at: microseconds(at), fulfilment, tracking };
+    Ok(Done(order::handle(&cx, of.id, Step::CarrierFact(fact)).await?))
+}

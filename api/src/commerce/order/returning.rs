@@ -1,0 +1,98 @@
+//! Returns: what comes back.
+
+use commands::commerce::order::{self, Change, Step};
+use domain::commerce::order::Condition;
+use domain::ids::{LineId, OrderId, ReturnId};
+use serde::Deserialize;
+use utoipa::openapi::schema::Object;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::body::UnitsBody;
+use super::{ORDERS, OfOrder};
+use crate::answer::{Created, Done};
+use crate::app::App;
+use crate::extract::{Command, Creation, Path};
+use crate::problem::Result;
+use crate::schema;
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(request_return))
+        .routes(routes!(receive_return))
+        .routes(routes!(dismiss_return))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct OfReturn {
+    #[param(schema_with = schema::id::<OrderId>)]
+    id: OrderId,
+    #[param(rename = "return", schema_with = schema::id::<ReturnId>)]
+    #[serde(rename = "return")]
+    return_id: ReturnId,
+}
+
+/// Delivered units that are to come back.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewReturn {
+    #[schema(min_items = 1, max_items = 200)]
+    lines: Vec<UnitsBody>,
+    #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
+    reason: Option<String>,
+}
+
+/// Units that came back.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ReturnReceipt {
+    #[schema(schema_with = schema::id::<LineId>)]
+    line: LineId,
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    quantity: u32,
+    #[schema(schema_with = conditions)]
+    condition: Condition,
+}
+
+fn conditions() -> Object {
+    schema::one_of(&["good", "damaged"])
+}
+
+/// Why the rest of a return is not expected any more.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ReturnDismissal {
+    #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
+    reason: Option<String>,
+}
+
+/// Ask to give delivered units back.
+#[utoipa::path(post, path = "/api/ecommerce/orders/{id}/returns", tag = "order",
+    params(OfOrder), request_body = NewReturn, responses(Created))]
+async fn request_return(Path(of): Path<OfOrder>, Creation(cx, body): Creation<NewReturn>) -> Result<Created> {
+    let lines = body.lines.into_iter().map(Into::into).collect();
+    let change = Change::RequestReturn { lines, reason: body.reason };
+    Ok(Created::at(ORDERS, order::change(&cx, of.id, change).await?))
+}
+
+/// Receive returned units: what they cost is given back.
+#[utoipa::path(post, path = "/api/ecommerce/orders/{id}/returns/{return}/receive", tag = "order",
+    params(OfReturn), request_body = ReturnReceipt, responses(Done))]
+async fn receive_return(Path(of): Path<OfReturn>, Command(cx, body): Command<ReturnReceipt>) -> Result<Done> {
+    let ReturnReceipt { line, quantity, condition } = body;
+    let step = Step::ReceiveReturn { return_id: of.return_id, line, quantity, condition };
+    Ok(Done(order::handle(&cx, of.id, step).await?))
+}
+
+/// Expect no more of a return.
+#[utoipa::path(post, path = "/api/ecommerce/orders/{id}/returns/{return}/dismiss", tag = "order",
+    params(OfReturn), request_body = ReturnDismissal, responses(Done))]
+async fn dismiss_return(
+    Path(of): Path<OfReturn>,
+    Command(cx, body): Command<ReturnDismissal>,
+) -> Result<Done> {
+    let step = Step::DismissReturn { return_id: of.return_id, reason: body.reason };
+    Ok(Done(order::handle(&cx, of.id, step).await?))
+}

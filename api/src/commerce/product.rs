@@ -1,0 +1,273 @@
+//! `/api/ecommerce/products`: what a workspace sells.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use commands::commerce::product;
+use domain::commerce::product::{MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTE_VALUE, MAX_ENTRIES, Product, Variant};
+use domain::ids::{ProductId, Sku};
+use domain::money::{Currency, Money};
+use projections::View;
+use projections::commerce::product::{ProductFilter, ProductView, Products, find, list as rows};
+use serde::Deserialize;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::answer::{Created, Done, Shown};
+use crate::app::App;
+use crate::extract::{Command, Creation, Cx, List, NoBody, Path, Query, Show};
+use crate::fresh::MinPosition;
+use crate::history::{self, Happened};
+use crate::page::{ListId, Page, Paging, filtered_by};
+use crate::problem::{Problem, Result};
+use crate::schema;
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(show))
+        .routes(routes!(rename))
+        .routes(routes!(describe))
+        .routes(routes!(add_variant))
+        .routes(routes!(remove_variant))
+        .routes(routes!(set_price, remove_price))
+        .routes(routes!(archive))
+        .routes(routes!(restore))
+        .routes(routes!(history))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct OfProduct {
+    #[param(schema_with = schema::id::<ProductId>)]
+    id: ProductId,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct OfVariant {
+    #[param(schema_with = schema::id::<ProductId>)]
+    id: ProductId,
+    #[param(schema_with = schema::code_of_seller)]
+    sku: Sku,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct OfPrice {
+    #[param(schema_with = schema::id::<ProductId>)]
+    id: ProductId,
+    #[param(schema_with = schema::code_of_seller)]
+    sku: Sku,
+    #[param(schema_with = schema::currency)]
+    currency: Currency,
+}
+
+/// A product to be sold.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewProduct {
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
+    title: String,
+    #[schema(max_length = 10_000)]
+    description: Option<String>,
+    /// None yet, if it is left out: then nothing of it can be sold.
+    #[serde(default)]
+    #[schema(max_items = 200)]
+    variants: Vec<NewVariant>,
+}
+
+/// One form of a product that can be sold: a size, a colour.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewVariant {
+    #[schema(schema_with = schema::code_of_seller)]
+    sku: Sku,
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
+    title: String,
+    /// One per currency.
+    #[serde(default)]
+    #[schema(value_type = Vec<schema::Price>, max_items = 50)]
+    prices: Vec<Money>,
+    /// What tells it from its sisters: `{"size": "M"}`.
+    #[serde(default)]
+    #[schema(schema_with = attributes)]
+    attributes: BTreeMap<String, String>,
+}
+
+impl From<NewVariant> for Variant {
+    fn from(NewVariant { sku, title, prices, attributes }: NewVariant) -> Self {
+        Self { sku, title, prices, attributes }
+    }
+}
+
+fn attributes() -> Object {
+    let text =
+        |min, max| ObjectBuilder::new().schema_type(Type::String).min_length(min).max_length(Some(max));
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .max_properties(Some(MAX_ENTRIES))
+        .property_names(Some(text(Some(1), MAX_ATTRIBUTE_NAME)))
+        .additional_properties(Some(text(None, MAX_ATTRIBUTE_VALUE)))
+        .build()
+}
+
+/// What a product shall be called.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ProductTitle {
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
+    title: String,
+}
+
+/// How a product shall be described.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ProductDescription {
+    /// Not at all, if it is `null` or left out.
+    #[schema(max_length = 10_000)]
+    description: Option<String>,
+}
+
+/// A price in the currency of the path.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PriceAmount {
+    /// In minor units: 1234 is 12.34 US dollars, or 1234 yen.
+    #[schema(minimum = 0)]
+    amount: i64,
+}
+
+/// Create a product, with the SKUs of its variants: all or nothing.
+#[utoipa::path(post, path = "/api/ecommerce/products", tag = "product",
+    request_body = NewProduct, responses(Created))]
+async fn create(Creation(cx, body): Creation<NewProduct>) -> Result<Created> {
+    let variants = body.variants.into_iter().map(Variant::from).collect();
+    let outcome = product::create(&cx, body.title, body.description, variants).await?;
+    Ok(Created::at("/api/ecommerce/products", outcome))
+}
+
+/// List products.
+#[utoipa::path(get, path = "/api/ecommerce/products", tag = "product",
+    params(ProductFilter, Paging, MinPosition), responses((status = 200, body = Page<ProductView>)))]
+async fn list(
+    State(app): State<App>,
+    Cx(cx): Cx,
+    List(filter, paging, fresh): List<ProductFilter>,
+) -> Result<Shown<Page<ProductView>>> {
+    cx.must(product::READ)?;
+    fresh.reached(&app, Products::NAME).await?;
+    let filtered = filtered_by(&filter);
+    let list = ListId { workspace: cx.workspace, name: Products::NAME, filter: &filtered };
+    let after = paging.after(&app.cursors, &list)?;
+    let seen = rows(&app.reads, cx.workspace, filter, (after, paging.limit())).await?;
+    Ok(Page::shown(seen, |after| app.cursors.seal(&list, after)))
+}
+
+/// Show a product.
+#[utoipa::path(get, path = "/api/ecommerce/products/{id}", tag = "product",
+    params(OfProduct, MinPosition), responses((status = 200, body = ProductView)))]
+async fn show(
+    State(app): State<App>,
+    Cx(cx): Cx,
+    Path(of): Path<OfProduct>,
+    Show(fresh): Show,
+) -> Result<Shown<ProductView>> {
+    cx.must(product::READ)?;
+    fresh.reached(&app, Products::NAME).await?;
+    let seen = find(&app.reads, cx.workspace, of.id).await?;
+    let body = seen.value.ok_or_else(Problem::not_found)?;
+    Ok(Shown { position: seen.position, version: Some(body.version), body })
+}
+
+/// Rename a product.
+#[utoipa::path(post, path = "/api/ecommerce/products/{id}/rename", tag = "product",
+    params(OfProduct), request_body = ProductTitle, responses(Done))]
+async fn rename(Path(of): Path<OfProduct>, Command(cx, body): Command<ProductTitle>) -> Result<Done> {
+    Ok(Done(product::rename(&cx, of.id, body.title).await?))
+}
+
+/// Describe a product anew, or no more.
+#[utoipa::path(put, path = "/api/ecommerce/products/{id}/description", tag = "product",
+    params(OfProduct), request_body = ProductDescription, responses(Done))]
+async fn describe(Path(of): Path<OfProduct>, Command(cx, body): Command<ProductDescription>) -> Result<Done> {
+    Ok(Done(product::describe(&cx, of.id, body.description).await?))
+}
+
+/// Add a variant to a product, and take its SKU for it.
+#[utoipa::path(post, path = "/api/ecommerce/products/{id}/variants", tag = "product",
+    params(OfProduct), request_body = NewVariant, responses(Done))]
+async fn add_variant(Path(of): Path<OfProduct>, Command(cx, body): Command<NewVariant>) -> Result<Done> {
+    Ok(Done(product::add_variant(&cx, of.id, body.into()).await?))
+}
+
+/// Remove a variant of a product: its SKU is free for another.
+#[utoipa::path(
+    delete,
+    path = "/api/ecommerce/products/{id}/variants/{sku}",
+    tag = "product",
+    params(OfVariant),
+    responses(Done)
+)]
+async fn remove_variant(Path(of): Path<OfVariant>, Command(cx, _): Command<NoBody>) -> Result<Done> {
+    Ok(Done(product::remove_variant(&cx, of.id, of.sku).await?))
+}
+
+/// Set a variant's price in a currency.
+#[utoipa::path(put, path = "/api/ecommerce/products/{id}/variants/{sku}/prices/{currency}", tag = "product",
+    params(OfPrice), request_body = PriceAmount, responses(Done))]
+async fn set_price(Path(of): Path<OfPrice>, Command(cx, body): Command<PriceAmount>) -> Result<Done> {
+    let price = Money::new(body.amount, of.currency);
+    Ok(Done(product::set_price(&cx, of.id, of.sku, price).await?))
+}
+
+/// Remove a variant's price in a currency.
+#[utoipa::path(
+    delete,
+    path = "/api/ecommerce/products/{id}/variants/{sku}/prices/{currency}",
+    tag = "product",
+    params(OfPrice),
+    responses(Done)
+)]
+async fn remove_price(Path(of): Path<OfPrice>, Command(cx, _): Command<NoBody>) -> Result<Done> {
+    Ok(Done(product::remove_price(&cx, of.id, of.sku, of.currency).await?))
+}
+
+/// Take a product off sale. It keeps its SKUs.
+#[utoipa::path(
+    post,
+    path = "/api/ecommerce/products/{id}/archive",
+    tag = "product",
+    params(OfProduct),
+    responses(Done)
+)]
+async fn archive(Path(of): Path<OfProduct>, Command(cx, _): Command<NoBody>) -> Result<Done> {
+    Ok(Done(product::archive(&cx, of.id).await?))
+}
+
+/// Put an archived product on sale again.
+#[utoipa::path(
+    post,
+    path = "/api/ecommerce/products/{id}/restore",
+    tag = "product",
+    params(OfProduct),
+    responses(Done)
+)]
+async fn restore(Path(of): Path<OfProduct>, Command(cx, _): Command<NoBody>) -> Result<Done> {
+    Ok(Done(product::restore(&cx, of.id).await?))
+}
+
+/// Tell what has happened to a product.
+#[utoipa::path(get, path = "/api/ecommerce/products/{id}/history", tag = "product",
+    params(OfProduct, Paging, MinPosition), responses((status = 200, body = Page<Happened>)))]
+async fn history(
+    State(app): State<App>,
+    Cx(cx): Cx,
+    Path(of): Path<OfProduct>,
+    Query(paging, _): Query<Paging>,
+) -> Result<Shown<Page<Happened>>> {
+    cx.must(product::READ)?;
+    history::of::<Product>(&app, &cx, of.id, &paging).await
+}

@@ -1,0 +1,148 @@
+//! Commands: a context that knows its request, and the request's body.
+//!
+//! An `Idempotency-Key` stands for method, path, query and body: used again with any other of these it is
+//! refused, used again with the same it gets the first answer.
+
+use axum::extract::{FromRequest, OriginalUri, Request};
+use commands::Context;
+use http::header::IF_MATCH;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
+
+use super::{IDEMPOTENCY_KEY, body, context};
+use crate::app::App;
+use crate::problem::{Problem, Result};
+
+/// The longest idempotency key.
+const LONGEST_KEY: usize = 255;
+
+/// A command on what is there: `Command(cx, body)`. Its key is honoured, but not required.
+#[derive(Debug)]
+pub struct Command<B>(pub Context, pub B);
+
+/// A command that makes something new: `Creation(cx, body)`. Without a key a repeat would make another.
+#[derive(Debug)]
+pub struct Creation<B>(pub Context, pub B);
+
+impl<B: DeserializeOwned + ToSchema + 'static> FromRequest<App> for Command<B> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        let (cx, body) = command(request, app, false).await?;
+        Ok(Self(cx, body))
+    }
+}
+
+impl<B: DeserializeOwned + ToSchema + 'static> FromRequest<App> for Creation<B> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        let (cx, body) = command(request, app, true).await?;
+        Ok(Self(cx, body))
+    }
+}
+
+async fn command<B: DeserializeOwned + ToSchema + 'static>(
+    request: Request,
+    app: &App,
+    must_have_key: bool,
+) -> Result<(Context, B)> {
+    let (parts, body) = request.into_parts();
+    let mut cx = context::context(&parts, app).await?;
+    let key = idempotency_key(&parts.headers)?;
+    if must_have_key && key.is_none() {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "idempotency-key-required")
+            .saying("send an Idempotency-Key of your own making, so that a repeat makes nothing twice"));
+    }
+    cx.if_match = if_match(&parts.headers)?;
+    let bytes = body::read(&parts.headers, body, &app.limits).await?;
+    if let Some(key) = key {
+        cx = cx.with_key(key, &[parts.method.as_str().as_bytes(), target(&parts).as_bytes(), &bytes]);
+    }
+    let body = body::parse(&parts.headers, &bytes)?;
+    Ok((cx, body))
+}
+
+fn target(parts: &Parts) -> String {
+    let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
+    uri.path_and_query().map(ToString::to_string).unwrap_or_default()
+}
+
+/// The key, given bare or as a quoted string (the header's draft standard wants quotes, most clients send none).
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
+    let mut given = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(first) = given.next() else { return Ok(None) };
+    let bare = first.to_str().ok().filter(|_| given.next().is_none()).and_then(|text| {
+        let quoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        // An escaped quotation mark would make two spellings of one key: there are none.
+        let sound = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
+        Some(quoted.unwrap_or(text))
+            .filter(|key| (1..=LONGEST_KEY).contains(&key.len()) && key.chars().all(sound))
+    });
+    bare.map(Some).ok_or_else(|| {
+        Problem::new(StatusCode::BAD_REQUEST, "idempotency-key-invalid")
+            .saying("one Idempotency-Key of 1 to 255 visible ASCII characters without \" and \\")
+    })
+}
+
+/// The version the client saw: `"3"`. `*` is whatever is there.
+fn if_match(headers: &HeaderMap) -> Result<Option<i64>> {
+    let mut given = headers.get_all(IF_MATCH).iter();
+    let Some(first) = given.next() else { return Ok(None) };
+    let text = first.to_str().ok().filter(|_| given.next().is_none()).map(str::trim);
+    if text == Some("*") {
+        return Ok(None);
+    }
+    text.and_then(|text| text.strip_prefix('"')?.strip_suffix('"')?.parse::<i64>().ok())
+        .filter(|version| *version >= 0)
+        .map(Some)
+        .ok_or_else(|| {
+            // No version of anything here has such an ETag.
+            Problem::new(StatusCode::PRECONDITION_FAILED, "precondition-failed")
+                .saying("If-Match must be the ETag of the version you saw, e.g. \"3\"")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn with(name: HeaderName, values: &[&str]) -> HeaderMap {
+        values
+            .iter()
+            .map(|value| (name.clone(), HeaderValue::from_bytes(value.as_bytes()).unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn a_key_is_the_same_with_and_without_quotes() {
+        for text in ["k-1", "\"k-1\""] {
+            assert_eq!(idempotency_key(&with(IDEMPOTENCY_KEY, &[text])), Ok(Some("k-1")));
+        }
+        assert_eq!(idempotency_key(&HeaderMap::new()), Ok(None));
+        assert!(idempotency_key(&with(IDEMPOTENCY_KEY, &[&"x".repeat(255)])).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        for text in ["", "\"\"", "a b", "é", "\"a", "a\"b", "\"a\\\"b\"", &"x".repeat(256)] {
+            let problem = idempotency_key(&with(IDEMPOTENCY_KEY, &[text])).unwrap_err();
+            assert_eq!(problem.code, "idempotency-key-invalid", "{text}");
+        }
+        assert!(idempotency_key(&with(IDEMPOTENCY_KEY, &["a", "a"])).is_err());
+    }
+
+    #[test]
+    fn only_an_etag_can_match() {
+        assert_eq!(if_match(&HeaderMap::new()), Ok(None));
+        assert_eq!(if_match(&with(IF_MATCH, &["*"])), Ok(None));
+        assert_eq!(if_match(&with(IF_MATCH, &["\"3\""])), Ok(Some(3)));
+        for text in ["3", "W/\"3\"", "\"x\"", "\"-1\"", "\"1\", \"2\"", "\"9223372036854775808\"", ""] {
+            assert_eq!(if_match(&with(IF_MATCH, &[text])).unwrap_err().status, 412, "{text}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Freshness: reading what one has just written.
+//!
+//! A command answers its position; a read with `min_position` waits until its view has come that far, for a
+//! while, and says `projection-behind` if it has not. It never shows older data as if they were new.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use commands::Position;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::app::App;
+use crate::problem::{FieldError, Problem, Result};
+
+/// Knows how far the views are.
+#[async_trait]
+pub trait Freshness: Send + Sync + 'static {
+    /// Waits until a view shows a position, and says which it shows; `None` if it is still behind.
+    async fn wait(&self, view: &str, position: i64, at_most: Duration) -> Option<i64>;
+}
+
+/// The position a read must show at least.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct MinPosition {
+    /// A `position` that a command answered: the read waits until it shows what that command did.
+    #[param(required = false, nullable = false, pattern = "^p[0-7]?[0-9a-f]{1,15}$")]
+    min_position: Option<String>,
+}
+
+impl MinPosition {
+    /// Waits until the view has come that far.
+    ///
+    /// # Errors
+    /// `projection-behind`, or `validation` if no command has answered this position.
+    pub async fn reached(&self, app: &App, view: &str) -> Result<()> {
+        let Some(text) = &self.min_position else { return Ok(()) };
+        let unheard_of = || {
+            let error = FieldError::at("/min_position".into(), "out-of-range", "is a position of no command");
+            Problem::validation(vec![error.of_query()])
+        };
+        let Position(position) = text.parse().map_err(|_| unheard_of())?;
+        // Only what another process has appended, or nobody has, takes a look at the log.
+        if position > *app.store.newest().borrow() && position > app.store.head().await? {
+            return Err(unheard_of());
+        }
+        let shown = app.freshness.wait(view, position, app.limits.fresh_time).await;
+        shown.filter(|&shown| shown >= position).map(|_| ()).ok_or_else(Problem::projection_behind)
+    }
+}

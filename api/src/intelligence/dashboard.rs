@@ -1,0 +1,106 @@
+//! `/api/dashboard`: how the business does.
+
+use axum::extract::State;
+use chrono::{Days, NaiveDate};
+use projections::View;
+use projections::intelligence::dashboard::{Dashboard, DashboardView, Grouping, Range, figures};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::answer::Shown;
+use crate::app::App;
+use crate::extract::{Cx, Query};
+use crate::fresh::MinPosition;
+use crate::problem::{FieldError, Problem, Result};
+
+/// Looking at figures.
+const READ: &str = "dashboard:read";
+/// How many days a dashboard shows, if nothing is said, and at most.
+const USUAL_DAYS: Days = Days::new(30);
+const MOST_DAYS: i64 = 3_660;
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(show))
+}
+
+/// Which days are asked for, and how they are shown.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct DashboardRange {
+    /// The first day (UTC): 30 days before `to`, if it is not said.
+    #[param(required = false, nullable = false)]
+    from: Option<NaiveDate>,
+    /// The day after the last (UTC), at most 3,660 days later: tomorrow, if it is not said.
+    #[param(required = false, nullable = false)]
+    to: Option<NaiveDate>,
+    /// Whether the figures of each day or month are shown too.
+    #[param(required = false, nullable = false, inline)]
+    group_by: Option<Grouping>,
+    /// How many of the best products and customers (10 if it is not said).
+    #[param(required = false, nullable = false, minimum = 0, maximum = 100)]
+    top: Option<i64>,
+}
+
+impl DashboardRange {
+    fn days(&self, today: NaiveDate) -> Result<Range> {
+        let wrong = |parameter: &str, detail: &str| {
+            let (parameter, code) = (Some(parameter.to_owned()), "out-of-range".to_owned());
+            Problem::validation(vec![FieldError { pointer: None, parameter, code, detail: detail.into() }])
+        };
+        let to = self.to.or_else(|| today.succ_opt()).unwrap_or(NaiveDate::MAX);
+        let from = self.from.or_else(|| to.checked_sub_days(USUAL_DAYS)).unwrap_or(NaiveDate::MIN);
+        if from >= to {
+            return Err(wrong("to", "is not after `from`"));
+        }
+        if (to - from).num_days() > MOST_DAYS {
+            return Err(wrong("from", "is more than 3660 days before `to`"));
+        }
+        Ok(Range { from, to, group_by: self.group_by, top: self.top.unwrap_or(10) })
+    }
+}
+
+/// Show revenue, refunds, orders and what sells best, over a range of days.
+#[utoipa::path(get, path = "/api/dashboard", tag = "dashboard",
+    params(DashboardRange, MinPosition), responses((status = 200, body = DashboardView)))]
+async fn show(
+    State(app): State<App>,
+    Cx(cx): Cx,
+    Query(asked, fresh): Query<DashboardRange>,
+) -> Result<Shown<DashboardView>> {
+    cx.must(READ)?;
+    let range = asked.days(cx.now().date_naive())?;
+    fresh.reached(&app, Dashboard::NAME).await?;
+    let seen = figures(&app.reads, cx.workspace, range).await?;
+    Ok(Shown { position: seen.position, version: None, body: seen.value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    fn asked(from: Option<&str>, to: Option<&str>) -> Result<(NaiveDate, NaiveDate)> {
+        let range = DashboardRange { from: from.map(day), to: to.map(day), group_by: None, top: None };
+        range.days(day("2026-03-10")).map(|range| (range.from, range.to))
+    }
+
+    #[test]
+    fn shows_the_last_thirty_days_unless_told_otherwise() {
+        assert_eq!(asked(None, None), Ok((day("2026-02-09"), day("2026-03-11"))));
+        assert_eq!(asked(None, Some("2026-02-01")), Ok((day("2026-01-02"), day("2026-02-01"))));
+        assert_eq!(asked(Some("2026-03-10"), None), Ok((day("2026-03-10"), day("2026-03-11"))));
+    }
+
+    #[test]
+    fn ends_after_it_begins_and_within_ten_years() {
+        let wrong = |from, to| asked(Some(from), Some(to)).unwrap_err().errors[0].parameter.clone();
+        assert_eq!(wrong("2026-01-02", "2026-01-02").as_deref(), Some("to"));
+        assert_eq!(wrong("2016-01-01", "2026-01-09").as_deref(), Some("from"));
+        assert!(asked(Some("2016-01-01"), Some("2026-01-08")).is_ok());
+    }
+}

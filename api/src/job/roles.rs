@@ -1,0 +1,204 @@
+//! Roles: the parts of the platform, started together or each in a process of its own.
+//!
+//! They share one signal to stop: a role that fails, or is fenced by another instance, ends the process; SIGINT and
+//! SIGTERM let what is under way come to its end, within ten seconds. A second signal does not wait.
+
+mod border;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use commands::Effect;
+use commands::effect::ask_gateway_when_payment_asks::AskGatewayWhenPaymentAsks;
+use commands::effect::ask_gateway_when_refund_is_sent::AskGatewayWhenRefundIsSent;
+use commands::port::payment::PaymentGateway;
+use infra::adapter::gateway::GatewayClient;
+use infra::config::{Config, Http};
+use infra::log::Log;
+use infra::relay::Relay;
+use infra::subscription::Host;
+use infra::subscription::reactor::Reactor;
+use infra::telemetry;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::base::Base;
+use crate::app::App;
+
+/// How long everything may take to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// A part of the platform that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Answers HTTP.
+    Api,
+    /// Relays the log to Kafka.
+    Relay,
+    /// Keeps the read models up to date.
+    Project,
+    /// Runs processes, effects and deadlines.
+    React,
+}
+
+impl Role {
+    pub const ALL: [Self; 4] = [Self::Api, Self::Relay, Self::Project, Self::React];
+}
+
+/// Runs roles until a signal.
+///
+/// # Errors
+/// If one cannot start or fails; [`infra::subscription::Stopped::Fenced`] and [`infra::relay::RelayError::Fenced`]
+/// if another instance has taken over.
+pub async fn run(config: Config, roles: &[Role]) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    stop_on_signals(stop.clone());
+    start(config, roles, stop).await?.ended().await
+}
+
+/// Roles that run.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it answers HTTP, if it does.
+    pub address: Option<SocketAddr>,
+    pub base: Base,
+    stop: CancellationToken,
+    tasks: JoinSet<anyhow::Result<()>>,
+}
+
+/// Starts roles; HTTP is listened to when this returns.
+///
+/// # Errors
+/// If one cannot start.
+pub async fn start(config: Config, roles: &[Role], stop: CancellationToken) -> anyhow::Result<Running> {
+    let metrics = telemetry::metrics();
+    let base = Base::of_role(config).await?;
+    let gateway: Arc<dyn PaymentGateway> =
+        Arc::new(GatewayClient::new(&base.config.gateway.url, base.config.gateway.timeout)?);
+    let mut tasks = JoinSet::new();
+    let has = |role| roles.contains(&role);
+
+    let relayed = match base.relay().filter(|_| has(Role::Relay)) {
+        Some(options) => {
+            let (relay, stop) = (Relay::new(base.store.clone(), options), stop.clone());
+            let state = relay.state();
+            tasks.spawn(async move { Ok(relay.run(stop).await?) });
+            Some(state)
+        }
+        None => None,
+    };
+    if has(Role::Project) || has(Role::React) {
+        let views = if has(Role::Project) { projections::all() } else { Vec::new() };
+        let reactors = if has(Role::React) { reactors(&gateway) } else { Vec::new() };
+        let host = host(&base, &stop).await?;
+        tasks.spawn(async move { Ok(host.run(views, reactors).await?) });
+    }
+    let address = match has(Role::Api) {
+        true => {
+            let app = border::app(&base, gateway, relayed)?;
+            Some(answer(&base.config.http, app, &stop, &mut tasks).await?)
+        }
+        false => None,
+    };
+    tasks.spawn({
+        let stop = stop.clone();
+        async move {
+            telemetry::tidy_metrics(metrics, stop).await;
+            Ok(())
+        }
+    });
+    tracing::info!(roles = ?roles, address = address.map(tracing::field::display), "started");
+    Ok(Running { address, base, stop, tasks })
+}
+
+impl Running {
+    /// Waits until all have stopped, because they were told to or because one has failed.
+    ///
+    /// # Errors
+    /// The first failure; or if something has not stopped in time.
+    pub async fn ended(mut self) -> anyhow::Result<()> {
+        let stop = self.stop.clone();
+        let late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        tokio::pin!(late);
+        let mut result = Ok(());
+        loop {
+            let ended = tokio::select! {
+                ended = self.tasks.join_next() => ended,
+                () = &mut late => {
+                    result?;
+                    bail!("not everything has stopped within {} s; nothing that was confirmed is lost", DRAIN.as_secs());
+                }
+            };
+            let Some(ended) = ended else { return result };
+            if let Err(error) = ended.context("a role has panicked").flatten() {
+                self.stop.cancel();
+                result = result.and(Err(error));
+            }
+        }
+    }
+}
+
+/// Tells everything to stop at the first SIGINT or SIGTERM, and ends the process at the second.
+pub fn stop_on_signals(stop: CancellationToken) {
+    tokio::spawn(async move {
+        let hear = |kind| signal(kind).expect("signals can be heard");
+        let (mut interrupt, mut terminate) = (hear(SignalKind::interrupt()), hear(SignalKind::terminate()));
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if stop.is_cancelled() {
+                std::process::exit(130);
+            }
+            tracing::info!("told to stop");
+            stop.cancel();
+        }
+    });
+}
+
+async fn host(base: &Base, stop: &CancellationToken) -> anyhow::Result<Host> {
+    Ok(Host {
+        log: Log::follow(base.store.clone(), stop.clone()).await?,
+        clock: base.clock.clone(),
+        instance: Uuid::now_v7(),
+        lease: base.config.subscriptions.lease,
+        stop: stop.clone(),
+    })
+}
+
+/// Everything that reacts to events with commands.
+fn reactors(gateway: &Arc<dyn PaymentGateway>) -> Vec<Reactor> {
+    let effects: Vec<Box<dyn Effect>> = vec![
+        Box::new(AskGatewayWhenPaymentAsks { gateway: gateway.clone() }),
+        Box::new(AskGatewayWhenRefundIsSent { gateway: gateway.clone() }),
+    ];
+    let processes = commands::process::all().into_iter().map(Reactor::Process);
+    processes.chain(effects.into_iter().map(Reactor::Effect)).collect()
+}
+
+/// Answers HTTP, and says where.
+async fn answer(
+    http: &Http,
+    app: App,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<anyhow::Result<()>>,
+) -> anyhow::Result<SocketAddr> {
+    let listen = &http.listen;
+    let listener = TcpListener::bind(listen).await.with_context(|| {
+        format!("{listen} cannot be listened on; set MEWAYZ_LISTEN to another address and port")
+    })?;
+    let address = listener.local_addr()?;
+    let (limits, stop) = (app.limits.clone(), stop.clone());
+    let (router, _) = crate::app::router(app);
+    tasks.spawn(async move { Ok(crate::server::serve(listener, router, limits, stop).await?) });
+    Ok(address)
+}

@@ -1,0 +1,201 @@
+//! Border: what the HTTP side is put together from: keys, positions, figures, limits.
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use commands::EventStore;
+use commands::identity::api_key;
+use commands::port::payment::PaymentGateway;
+use domain::ids::{ApiKeyId, WorkspaceId};
+use infra::config::Http;
+use infra::relay::RelayState;
+use infra::subscription::checkpoint;
+use infra::telemetry;
+use sqlx::PgPool;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::app::{App, Parts};
+use crate::fresh::Freshness;
+use crate::job::base::Base;
+use crate::key::{Key, KeyRing, Remembering};
+use crate::limits::Limits;
+use crate::page::Cursors;
+use crate::platform::health::{Database, Dependency, Migrations};
+use crate::platform::monitoring::{SubscriptionState, Subscriptions};
+
+/// How long connections may take to end: a little less than the whole process may.
+const DRAIN: Duration = Duration::from_secs(8);
+
+fn limits(http: &Http) -> Limits {
+    Limits {
+        connections: http.connections as usize,
+        connections_per_peer: http.connections_per_peer as usize,
+        command_bytes: http.command_bytes as usize,
+        head_time: http.head_time,
+        body_time: http.body_time,
+        request_time: http.request_time,
+        fresh_time: http.fresh_time,
+        drain_time: DRAIN,
+        ..Limits::default()
+    }
+}
+
+pub(super) fn app(
+    base: &Base,
+    gateway: Arc<dyn PaymentGateway>,
+    relayed: Option<watch::Receiver<RelayState>>,
+) -> anyhow::Result<App> {
+    // Where no secret is agreed on, one that nobody knows: every notice is refused.
+    let agreed = base.config.gateway.webhook_secret.as_ref().map(|secret| secret.reveal().to_owned());
+    let webhook_secret = agreed.unwrap_or_else(|| hex::encode(rand::random::<[u8; 32]>()));
+    let mut dependencies: Vec<Arc<dyn Dependency>> =
+        vec![Arc::new(Database(base.pool.clone())), Arc::new(Migrations(base.pool.clone()))];
+    if let Some(relayed) = relayed.clone() {
+        dependencies.push(Arc::new(Kafka(relayed)));
+    }
+    Ok(App::new(Parts {
+        store: base.store.clone(),
+        reads: base.pool.clone(),
+        clock: base.clock.clone(),
+        keys: Arc::new(Remembering::new(Keys(base.store.clone()))),
+        freshness: Arc::new(Checkpoints(base.pool.clone())),
+        subscriptions: Arc::new(Standings { pool: base.pool.clone(), relayed }),
+        dependencies,
+        exposition: Arc::new(|| telemetry::metrics().render()),
+        cursors: Cursors::signed_with(&secret_of(&base.config.cursor_key_file())?),
+        gateway,
+        webhook_secret,
+        limits: limits(&base.config.http),
+    }))
+}
+
+/// Keys, as their streams say.
+struct Keys(EventStore);
+
+#[async_trait]
+impl KeyRing for Keys {
+    async fn find(&self, workspace: WorkspaceId, id: ApiKeyId) -> commands::Result<Option<Key>> {
+        let known = api_key::find(&self.0, workspace, id).await?;
+        Ok(known.map(|known| Key {
+            scopes: Arc::new(known.terms.scopes),
+            secret_hash: known.terms.secret_hash,
+            expires_at: known.terms.expires_at,
+            revoked: known.revoked,
+        }))
+    }
+}
+
+/// How far the views are, as their checkpoints say.
+struct Checkpoints(PgPool);
+
+#[async_trait]
+impl Freshness for Checkpoints {
+    async fn wait(&self, view: &str, position: i64, at_most: Duration) -> Option<i64> {
+        let shown = checkpoint::reached(&self.0, view, position, at_most).await.ok()?;
+        (shown >= position).then_some(shown)
+    }
+}
+
+struct Standings {
+    pool: PgPool,
+    relayed: Option<watch::Receiver<RelayState>>,
+}
+
+#[async_trait]
+impl Subscriptions for Standings {
+    async fn all(&self) -> commands::Result<Vec<SubscriptionState>> {
+        let (_, standings) = checkpoint::standings(&self.pool).await?;
+        let mut all: Vec<_> = standings
+            .into_iter()
+            .map(|s| SubscriptionState { name: s.name, position: s.position, lag: s.lag, parked: s.parked })
+            .collect();
+        if let Some(relayed) = &self.relayed {
+            let RelayState { position, .. } = *relayed.borrow();
+            let lag = relayed.borrow().lag();
+            all.push(SubscriptionState { name: "relay".into(), position, lag, parked: 0 });
+        }
+        Ok(all)
+    }
+}
+
+/// Kafka, as the relay of this process sees it.
+struct Kafka(watch::Receiver<RelayState>);
+
+#[async_trait]
+impl Dependency for Kafka {
+    fn name(&self) -> &'static str {
+        "kafka"
+    }
+
+    fn is_optional(&self) -> bool {
+        true
+    }
+
+    async fn check(&self) -> Result<String, String> {
+        let state = *self.0.borrow();
+        if state.leading {
+            Ok(format!("relayed up to position {}", state.position))
+        } else {
+            Err("nothing is relayed at the moment; events wait in the log".into())
+        }
+    }
+}
+
+/// A secret of 32 random bytes kept in a file, made when there is none.
+fn secret_of(file: &Path) -> anyhow::Result<[u8; 32]> {
+    let told = || format!("the key that signs cursors, {}, cannot be used", file.display());
+    match fs::read(file) {
+        Ok(bytes) => {
+            return <[u8; 32]>::try_from(bytes.as_slice()).context("it has not 32 bytes").with_context(told);
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(told),
+    }
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).with_context(told)?;
+    }
+    // Made beside its place and linked into it whole: of several processes one is first, and all read the same.
+    let new = file.with_extension(Uuid::new_v4().simple().to_string());
+    let write = || {
+        let mut open = fs::OpenOptions::new();
+        open.write(true).create_new(true).mode(0o600).open(&new)?.write_all(&rand::random::<[u8; 32]>())?;
+        fs::hard_link(&new, file)
+    };
+    let written = write();
+    _ = fs::remove_file(&new);
+    match written {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error).with_context(told),
+        _ => secret_of(file),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_key_that_signs_cursors_is_made_once_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("data/cursor.key");
+        let made: Vec<_> = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(|| secret_of(&file))).collect();
+            all.into_iter().map(|one| one.join().unwrap().unwrap()).collect()
+        });
+        let kept = secret_of(&file).unwrap();
+        assert!(made.into_iter().all(|key| key == kept));
+        assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+
+        fs::write(&file, "short").unwrap();
+        assert!(format!("{:#}", secret_of(&file).unwrap_err()).contains("cursor.key"));
+    }
+}

@@ -1,0 +1,187 @@
+//! Keys: how a program shows who it is.
+//!
+//! A key is shown as `mw_<workspace>_<key>_<secret>`: the ids without their prefixes, and 256 random bits in
+//! base64url. It names its workspace, since a key is a stream of its workspace and nothing finds it otherwise.
+//! Only the secret's SHA-256 is known here.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use domain::ids::{ApiKeyId, WorkspaceId};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// How long a key is believed to be as it was last seen: a revoked one is refused everywhere soon after.
+const REMEMBERED: Duration = Duration::from_secs(2);
+/// How many keys are remembered.
+const MOST_REMEMBERED: u64 = 10_000;
+/// The characters of an id without its prefix, and of a secret.
+const ID: usize = 26;
+const SECRET: usize = 43;
+
+/// A key as its owner shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ShownKey {
+    pub workspace: WorkspaceId,
+    pub id: ApiKeyId,
+    secret: String,
+}
+
+/// A text that is no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a key of the form mw_<workspace>_<key>_<secret>")]
+pub struct NotAKey;
+
+impl ShownKey {
+    /// A new key: to be shown once, and forgotten but for the hash of its secret.
+    #[must_use]
+    pub fn mint(workspace: WorkspaceId, id: ApiKeyId) -> Self {
+        Self { workspace, id, secret: URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()) }
+    }
+
+    /// SHA-256 of the secret, in lower-case hexadecimal digits: what is stored.
+    #[must_use]
+    pub fn secret_hash(&self) -> String {
+        hex::encode(Sha256::digest(&self.secret))
+    }
+
+    /// The whole key, for its owner's eyes only.
+    #[must_use]
+    pub fn reveal(&self) -> String {
+        let bare = |id: String| id.split_once('_').map(|(_, bare)| bare.to_owned()).unwrap_or_default();
+        format!("mw_{}_{}_{}", bare(self.workspace.to_string()), bare(self.id.to_string()), self.secret)
+    }
+}
+
+impl FromStr for ShownKey {
+    type Err = NotAKey;
+
+    fn from_str(text: &str) -> Result<Self, NotAKey> {
+        let parts = text.strip_prefix("mw_").filter(|rest| rest.is_ascii()).ok_or(NotAKey)?;
+        if parts.len() != ID + 1 + ID + 1 + SECRET {
+            return Err(NotAKey);
+        }
+        let (workspace, rest) = parts.split_at(ID);
+        let (id, secret) = rest[1..].split_at(ID);
+        let is_secret = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if !rest.starts_with('_') || !secret.starts_with('_') || !secret.bytes().all(is_secret) {
+            return Err(NotAKey);
+        }
+        Ok(Self {
+            workspace: format!("{}_{workspace}", WorkspaceId::PREFIX).parse().map_err(|_| NotAKey)?,
+            id: format!("{}_{id}", ApiKeyId::PREFIX).parse().map_err(|_| NotAKey)?,
+            secret: secret[1..].to_owned(),
+        })
+    }
+}
+
+/// Never its secret.
+impl std::fmt::Debug for ShownKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {}", self.id, self.workspace)
+    }
+}
+
+/// A key as the platform knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    pub scopes: Arc<BTreeSet<String>>,
+    /// SHA-256 of the secret, in lower-case hexadecimal digits.
+    pub secret_hash: String,
+    pub expires_at: Option<DateTime<Utc>>,
+    pub revoked: bool,
+}
+
+impl Key {
+    /// Whether this is the key that is shown, and may be used.
+    #[must_use]
+    pub fn admits(&self, shown: &ShownKey, now: DateTime<Utc>) -> bool {
+        let same = self.secret_hash.as_bytes().ct_eq(shown.secret_hash().as_bytes());
+        bool::from(same) && !self.revoked && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// Where keys are known.
+#[async_trait]
+pub trait KeyRing: Send + Sync + 'static {
+    /// A key of a workspace, as it is now.
+    async fn find(&self, workspace: WorkspaceId, id: ApiKeyId) -> commands::Result<Option<Key>>;
+}
+
+/// A ring that remembers for a moment what another one knows.
+pub struct Remembering<R> {
+    ring: R,
+    seen: moka::sync::Cache<(WorkspaceId, ApiKeyId), Option<Key>>,
+}
+
+impl<R: KeyRing> Remembering<R> {
+    pub fn new(ring: R) -> Self {
+        let seen =
+            moka::sync::Cache::builder().max_capacity(MOST_REMEMBERED).time_to_live(REMEMBERED).build();
+        Self { ring, seen }
+    }
+}
+
+#[async_trait]
+impl<R: KeyRing> KeyRing for Remembering<R> {
+    async fn find(&self, workspace: WorkspaceId, id: ApiKeyId) -> commands::Result<Option<Key>> {
+        if let Some(key) = self.seen.get(&(workspace, id)) {
+            return Ok(key);
+        }
+        let key = self.ring.find(workspace, id).await?;
+        self.seen.insert((workspace, id), key.clone());
+        Ok(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn minted() -> ShownKey {
+        ShownKey::mint(WorkspaceId::from_uuid(Uuid::from_u128(7)), ApiKeyId::from_uuid(Uuid::from_u128(9)))
+    }
+
+    fn known(shown: &ShownKey) -> Key {
+        Key { scopes: Arc::default(), secret_hash: shown.secret_hash(), expires_at: None, revoked: false }
+    }
+
+    const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+    #[test]
+    fn comes_back_as_it_was_shown() {
+        let key = minted();
+        assert_eq!(key.reveal().parse(), Ok(key.clone()));
+        assert_eq!(key.reveal().len(), "mw_".len() + 26 + 1 + 26 + 1 + 43);
+        assert!(!format!("{key:?}").contains(&key.secret));
+    }
+
+    #[test]
+    fn takes_no_other_form() {
+        let good = minted().reveal();
+        for bad in
+            ["", "mw_", &good[1..], &good[..good.len() - 1], &format!("{good}x"), &good.replace("mw_", "mw-")]
+        {
+            assert_eq!(bad.parse::<ShownKey>(), Err(NotAKey), "{bad}");
+        }
+        assert_eq!("mw_é".repeat(24).parse::<ShownKey>(), Err(NotAKey));
+    }
+
+    #[test]
+    fn admits_its_secret_until_it_is_revoked_or_expires() {
+        let shown = minted();
+        let key = known(&shown);
+        assert!(key.admits(&shown, NOW));
+        assert!(!key.admits(&minted(), NOW));
+        assert!(!Key { revoked: true, ..key.clone() }.admits(&shown, NOW));
+        assert!(!Key { expires_at: Some(NOW), ..key }.admits(&shown, NOW));
+    }
+}

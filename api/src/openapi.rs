@@ -1,0 +1,116 @@
+//! The API document: OpenAPI 3.1, made of the routes and what holds for all of them.
+//!
+//! What every operation shares is added here, once: problems, the key, the headers of commands.
+
+mod strict;
+
+use utoipa::ToSchema;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{
+    Content, InfoBuilder, OpenApi, Ref, RefOr, Required, ResponseBuilder, Schema, SecurityRequirement,
+};
+
+use crate::answer::outcome_schema;
+use crate::problem::{FieldError, Told};
+
+/// The name of the key's security scheme.
+const KEY: &str = "api_key";
+
+/// The whole API's document.
+#[must_use]
+pub fn document() -> OpenApi {
+    completed(crate::app::routes().into_openapi())
+}
+
+/// The document as it is kept and served: pretty, ending in a line break.
+///
+/// # Panics
+/// If the document is not to be written as JSON.
+#[must_use]
+pub fn text(document: &OpenApi) -> String {
+    let mut text = serde_json::to_string_pretty(document).expect("an API document is JSON");
+    text.push('\n');
+    text
+}
+
+/// A document with what holds for all routes.
+pub fn completed(mut document: OpenApi) -> OpenApi {
+    document.info = InfoBuilder::new()
+        .title("Mewayz")
+        .version("1")
+        .description(Some(
+            "Commands answer id, version and position. A list is read page by page with a cursor. \
+             Everything that goes wrong is a problem (RFC 9457); programs match its `code`.",
+        ))
+        .build();
+    let components = document.components.get_or_insert_default();
+    for (name, schema) in [outcome_schema(), of::<Told>(), of::<FieldError>()] {
+        components.schemas.insert(name, schema);
+    }
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("mw_<workspace>_<key>_<secret>")
+        .description(Some("An API key; it decides the workspace."));
+    components.security_schemes.insert(KEY.into(), SecurityScheme::Http(bearer.build()).into());
+    for item in document.paths.paths.values_mut() {
+        let PathItem { get, post, put, patch, delete, .. } = item;
+        get.iter_mut().for_each(complete);
+        [post, put, patch, delete].into_iter().flatten().for_each(|operation| {
+            let creates = operation.responses.responses.contains_key("201");
+            operation.parameters.get_or_insert_default().extend(of_commands(creates));
+            complete(operation);
+        });
+    }
+    strict::document(&mut document);
+    document
+}
+
+fn of<T: ToSchema>() -> (String, RefOr<Schema>) {
+    (T::name().into_owned(), T::schema())
+}
+
+fn complete(operation: &mut Operation) {
+    if let (Some(tag), Some(name)) = (operation.tags.iter().flatten().next(), &operation.operation_id) {
+        // Handlers of different capabilities have the same names: `issue`, `list`.
+        operation.operation_id = Some(format!("{tag}_{name}"));
+    }
+    if operation.security.is_none() {
+        operation.security = Some(vec![SecurityRequirement::new(KEY, Vec::<String>::new())]);
+    }
+    let problem = ResponseBuilder::new()
+        .description("A problem: `status` and `code` say which.")
+        .content("application/problem+json", Content::new(Some(Ref::from_schema_name("Problem"))))
+        .build();
+    operation.responses.responses.insert("default".into(), problem.into());
+}
+
+/// The headers of commands. No examples: a key that is tried twice with different requests is refused, and so is
+/// a version that it was at when the example was written.
+fn of_commands(creates: bool) -> impl Iterator<Item = RefOr<Parameter>> {
+    let header = |name: &str, required: bool, what: &str, pattern: &str| {
+        let schema = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).pattern(Some(pattern));
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Header)
+            .required(if required { Required::True } else { Required::False })
+            .description(Some(what))
+            .schema(Some(schema.build()))
+            .build()
+    };
+    let key = header(
+        "Idempotency-Key",
+        creates,
+        "Your own name for this request: used again with the same request, it gets the first answer again.",
+        r"^[!#-\[\]-~]{1,255}$",
+    );
+    let version = header(
+        "If-Match",
+        false,
+        "The `ETag` you saw, as in `\"3\"`: the command is taken at that version, or not at all.",
+        r#"^("(0|[1-9][0-9]{0,17})"|\*)$"#,
+    );
+    // What is not there yet has no version that anyone could have seen.
+    [key].into_iter().chain((!creates).then_some(version)).map(RefOr::T)
+}

@@ -1,0 +1,213 @@
+//! Schema: what the API document says is what is checked.
+//!
+//! Bodies and queries are validated against the very schemas that are published, so that neither can promise
+//! what the other refuses, and all errors are told at once. Checks are made once per type.
+
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, RwLock};
+
+use jsonschema::error::ValidationErrorKind as Wrong;
+use jsonschema::{Draft, ValidationError, Validator};
+pub use projections::schema::{Money, Price, code_of_seller, currency, id, id_if_any, one_of};
+use serde_json::{Value, json};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::problem::FieldError;
+
+static CHECKS: LazyLock<RwLock<HashMap<TypeId, Arc<Check>>>> = LazyLock::new(RwLock::default);
+
+/// A schema that is ready to check values.
+#[derive(Debug)]
+pub struct Check {
+    pub schema: Value,
+    validator: Validator,
+}
+
+/// The check for a type, made of `schema` the first time it is asked for.
+///
+/// # Panics
+/// If what is published is no schema: a mistake that any test of the route finds.
+pub fn check<T: 'static>(schema: impl FnOnce() -> Value) -> Arc<Check> {
+    let of = TypeId::of::<T>();
+    if let Some(check) = CHECKS.read().expect("no holder of the checks panics").get(&of) {
+        return check.clone();
+    }
+    let schema = schema();
+    let validator = jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .should_validate_formats(true)
+        .build(&schema)
+        .expect("what is published is a schema");
+    let check = Arc::new(Check { schema, validator });
+    CHECKS.write().expect("no holder of the checks panics").insert(of, check.clone());
+    check
+}
+
+/// The whole schema of a body: its own, and those it refers to where its references look for them.
+pub fn of_body<B: ToSchema>() -> Value {
+    let mut referred = Vec::new();
+    B::schemas(&mut referred);
+    let mut schema = serde_json::to_value(<B as PartialSchema>::schema()).expect("a schema is JSON");
+    let schemas: serde_json::Map<String, Value> = referred
+        .into_iter()
+        .map(|(name, schema)| (name, serde_json::to_value(schema).expect("a schema is JSON")))
+        .collect();
+    schema["components"] = json!({ "schemas": schemas });
+    schema
+}
+
+impl Check {
+    /// Everything a value does not keep of its schema.
+    #[must_use]
+    pub fn errors(&self, value: &Value) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        self.validator.iter_errors(value).for_each(|error| tell(&error, &mut errors));
+        errors
+    }
+}
+
+fn tell(error: &ValidationError<'_>, into: &mut Vec<FieldError>) {
+    let here = error.instance_path().to_string();
+    match error.kind() {
+        Wrong::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            into.push(FieldError::at(format!("{here}/{}", escaped(name)), "required", "is missing"));
+        }
+        Wrong::AdditionalProperties { unexpected } | Wrong::UnevaluatedProperties { unexpected } => {
+            into.extend(unexpected.iter().map(|name| {
+                FieldError::at(format!("{here}/{}", escaped(name)), "unknown", "is not a field here")
+            }));
+        }
+        // An object without any fields of its own: which one was sent is not said here.
+        Wrong::FalseSchema => into.push(FieldError::at(here, "unknown", "has no fields here")),
+        Wrong::OneOfNotValid { context } | Wrong::AnyOf { context } if meant(context, &here).is_some() => {
+            meant(context, &here).into_iter().flatten().for_each(|error| tell(error, into));
+        }
+        kind => {
+            let detail = match kind {
+                Wrong::OneOfNotValid { .. } | Wrong::AnyOf { .. } | Wrong::Enum { .. } => {
+                    "is none of what may stand here".to_owned()
+                }
+                Wrong::Format { format } => format!("is no {format}"),
+                _ => error.masked_with("this").to_string(),
+            };
+            into.push(FieldError::at(here, code(kind), detail));
+        }
+    }
+}
+
+/// Of several alternatives the one that was meant: the only one whose type (or tag) fits.
+fn meant<'a>(
+    alternatives: &'a [Vec<ValidationError<'static>>],
+    here: &str,
+) -> Option<&'a Vec<ValidationError<'static>>> {
+    let other = |error: &ValidationError<'_>| {
+        let place = error.instance_path().to_string();
+        let depth = place.strip_prefix(here).map_or(0, |below| below.matches('/').count());
+        match error.kind() {
+            Wrong::Type { .. } => depth == 0,
+            Wrong::Constant { .. } => depth <= 1,
+            // A tag is written as a choice of one.
+            Wrong::Enum { options } => depth <= 1 && options.as_array().is_some_and(|all| all.len() == 1),
+            _ => false,
+        }
+    };
+    let mut fitting = alternatives.iter().filter(|errors| !errors.iter().any(other));
+    fitting.next().filter(|_| fitting.next().is_none())
+}
+
+fn code(kind: &Wrong) -> &'static str {
+    match kind {
+        Wrong::Type { .. } => "type",
+        Wrong::Enum { .. } | Wrong::Constant { .. } => "choice",
+        Wrong::Minimum { .. }
+        | Wrong::Maximum { .. }
+        | Wrong::ExclusiveMinimum { .. }
+        | Wrong::ExclusiveMaximum { .. } => "out-of-range",
+        Wrong::MinLength { .. } | Wrong::MaxLength { .. } => "length",
+        Wrong::MinItems { .. } | Wrong::MaxItems { .. } => "count",
+        Wrong::MinProperties { .. } | Wrong::MaxProperties { .. } => "count",
+        Wrong::Pattern { .. } | Wrong::Format { .. } => "form",
+        Wrong::UniqueItems => "duplicate",
+        _ => "schema",
+    }
+}
+
+pub(crate) fn escaped(step: &str) -> String {
+    step.replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ids::ProductId;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    struct Line {
+        #[schema(schema_with = id::<ProductId>)]
+        product: String,
+        #[schema(minimum = 1, maximum = 1000)]
+        quantity: i64,
+        #[schema(value_type = Option<Price>)]
+        discount: Option<i64>,
+    }
+
+    #[derive(Deserialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    struct Place {
+        #[schema(min_items = 1)]
+        lines: Vec<Line>,
+        #[schema(max_length = 5)]
+        note: Option<String>,
+    }
+
+    fn wrong(value: &Value) -> Vec<String> {
+        let errors = check::<Place>(of_body::<Place>).errors(value);
+        let mut told: Vec<String> = errors.iter().map(|e| format!("{} {}", e.place(), e.code)).collect();
+        told.sort();
+        told
+    }
+
+    const PRODUCT: &str = "prod_01h455vb4pex5vsknk084sn02q";
+
+    #[test]
+    fn lets_pass_what_is_right() {
+        let discount = json!({"amount": 5, "currency": "USD"});
+        let lines = json!([{"product": PRODUCT, "quantity": 1, "discount": discount}]);
+        assert_eq!(wrong(&json!({"lines": lines, "note": null})), Vec::<String>::new());
+    }
+
+    #[test]
+    fn tells_everything_that_is_wrong_at_once() {
+        let line = json!({"product": "ord_1", "quantity": 0, "discount": {"amount": -1, "currency": "usd"}});
+        assert_eq!(
+            wrong(&json!({"lines": [line, {"product": PRODUCT}], "note": "too long", "extra/1": 1})),
+            [
+                "/extra~11 unknown",
+                "/lines/0/discount/amount out-of-range",
+                "/lines/0/discount/currency choice",
+                "/lines/0/product form",
+                "/lines/0/quantity out-of-range",
+                "/lines/1/quantity required",
+                "/note length",
+            ]
+        );
+        assert_eq!(wrong(&json!({"lines": []})), ["/lines count"]);
+        assert_eq!(wrong(&json!({})), ["/lines required"]);
+        assert_eq!(wrong(&json!([])), [" type"]);
+    }
+
+    #[test]
+    fn never_repeats_what_was_sent() {
+        let value = json!({"lines": "CANARY-1", "note": "CANARY-2"});
+        let told = check::<Place>(of_body::<Place>).errors(&value);
+        assert_eq!(told.len(), 2);
+        assert!(!serde_json::to_string(&told).unwrap().contains("CANARY"));
+    }
+}

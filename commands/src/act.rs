@@ -1,0 +1,286 @@
+//! Acts: one command on one aggregate, whatever its kind.
+//!
+//! What an HTTP handler executes, what a process instructs and what an import sends are the same thing.
+
+use std::fmt::{self, Debug, Write};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use cqrs_es::event_sink::EventSink;
+use domain::ids::WorkspaceId;
+use domain::kernel::{Event, Sourced, cqrs_es};
+use serde_json::Value;
+
+use crate::error::{Error, Refused, Result};
+use crate::store::{EventStore, Loaded, stream};
+
+mod in_turn;
+
+pub use in_turn::InTurn;
+
+/// The largest event (64 KiB), so that it fits everywhere it has to go.
+const LARGEST_EVENT: usize = 64 * 1024;
+
+/// One command on one aggregate.
+#[async_trait]
+pub trait Act: Debug + Send + Sync {
+    /// The aggregate's type, e.g. `commerce.order`.
+    fn aggregate(&self) -> &'static str;
+    /// The aggregate's id inside its workspace.
+    fn id(&self) -> &str;
+    /// `order.place`.
+    fn name(&self) -> String;
+    /// The command as JSON: for comparison in tests.
+    fn command(&self) -> Value;
+    /// Loads the aggregate and lets it decide.
+    async fn decide(&self, store: &EventStore, workspace: WorkspaceId) -> Result<Decided>;
+}
+
+/// What an aggregate decided.
+pub struct Decided {
+    /// The version it was at.
+    pub version: i64,
+    pub events: Vec<DecidedEvent>,
+    pub refusal: Option<Refused>,
+    /// Puts the aggregate, as it is after the events, into the store's cache.
+    pub remember: Box<dyn FnOnce(&EventStore) + Send>,
+}
+
+/// An event before it has an id and a place.
+pub struct DecidedEvent {
+    pub event_type: String,
+    pub event_version: String,
+    pub payload: String,
+}
+
+/// [`Act`] for a command of `A`.
+#[derive(Debug)]
+pub struct On<A: Sourced> {
+    pub id: String,
+    pub command: <A as domain::kernel::Decider>::Command,
+}
+
+#[async_trait]
+impl<A: Sourced> Act for On<A> {
+    fn aggregate(&self) -> &'static str {
+        A::NAME
+    }
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn name(&self) -> String {
+        let capability = A::NAME.split_once('.').map_or(A::NAME, |(_, capability)| capability);
+        format!("{capability}.{}", snake_case(&first_word(&self.command)))
+    }
+
+    fn command(&self) -> Value {
+        serde_json::to_value(&self.command).unwrap_or(Value::Null)
+    }
+
+    async fn decide(&self, store: &EventStore, workspace: WorkspaceId) -> Result<Decided> {
+        let Loaded { state, version } = store.load::<A>(workspace, &self.id).await?;
+        let mut next = A::clone(&state);
+        let sink = EventSink::default();
+        let refusal = next.handle(self.command.clone(), &(), &sink).await.err();
+        if let Some(refusal) = refusal {
+            let refusal = Some(Refused::by(A::NAME, &refusal));
+            return Ok(Decided { version, events: Vec::new(), refusal, remember: Box::new(|_| {}) });
+        }
+        let events: Vec<DecidedEvent> =
+            sink.collect().await.iter().map(written).collect::<Result<_, _>>().map_err(Error::Refused)?;
+        let reached = version + i64::try_from(events.len()).map_err(Error::unavailable)?;
+        let stream = stream(workspace, &self.id);
+        let remember = Box::new(move |store: &EventStore| {
+            if reached > version {
+                store.remember(stream, &Loaded { state: Arc::new(next), version: reached });
+            }
+        });
+        Ok(Decided { version, events, refusal: None, remember })
+    }
+}
+
+/// A command that holds at one version only: what it was made of is what it meets.
+#[derive(Debug)]
+pub struct AtVersion<A: Sourced> {
+    pub on: On<A>,
+    pub version: i64,
+}
+
+#[async_trait]
+impl<A: Sourced> Act for AtVersion<A> {
+    fn aggregate(&self) -> &'static str {
+        self.on.aggregate()
+    }
+
+    fn id(&self) -> &str {
+        self.on.id()
+    }
+
+    fn name(&self) -> String {
+        self.on.name()
+    }
+
+    fn command(&self) -> Value {
+        self.on.command()
+    }
+
+    async fn decide(&self, store: &EventStore, workspace: WorkspaceId) -> Result<Decided> {
+        let decided = self.on.decide(store, workspace).await?;
+        if decided.version == self.version {
+            return Ok(decided);
+        }
+        let what = A::NAME.split_once('.').map_or(A::NAME, |(_, capability)| capability);
+        Err(Error::Conflict { what, current: decided.version })
+    }
+}
+
+fn written<E: Event>(event: &E) -> Result<DecidedEvent, Refused> {
+    let refused = |code: &str, message: String| Refused {
+        kind: domain::kernel::Kind::Invalid,
+        code: code.to_owned(),
+        message,
+        replayed: false,
+    };
+    let payload = serde_json::to_string(event).map_err(|e| refused("event-unwritable", e.to_string()))?;
+    if payload.len() > LARGEST_EVENT {
+        let message =
+            format!("what would be recorded has {} bytes; {LARGEST_EVENT} is the most", payload.len());
+        return Err(refused("event-too-large", message));
+    }
+    let event_type = AsRef::<str>::as_ref(event).to_owned();
+    Ok(DecidedEvent { event_type, event_version: Event::version(event).to_string(), payload })
+}
+
+/// The first word of a value's `Debug`: the name of an enum's variant.
+fn first_word(value: &impl Debug) -> String {
+    struct FirstWord(String);
+    impl Write for FirstWord {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            let word: &str = text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+            self.0.push_str(word);
+            // Stops the formatter: what follows the name is not needed, and may be long.
+            if word.len() == text.len() { Ok(()) } else { Err(fmt::Error) }
+        }
+    }
+    let mut word = FirstWord(String::new());
+    _ = write!(word, "{value:?}");
+    word.0
+}
+
+fn snake_case(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len() + 4);
+    for letter in name.chars() {
+        if letter.is_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.extend(letter.to_lowercase());
+    }
+    snake
+}
+
+type Fallback = Arc<dyn Fn(&Refused) -> Instruction + Send + Sync>;
+
+/// What a process or an effect wants done.
+#[derive(Clone)]
+pub enum Instruction {
+    /// A command; what to do once it is taken, and what to do instead if it is refused (a refused command emits no
+    /// event, so only the one who asked can say what follows).
+    Act { act: Arc<dyn Act>, then: Option<Box<Instruction>>, fallback: Option<Fallback> },
+    /// A deadline: `due` is called with this key so long after the cause was recorded. One per key; a new one
+    /// replaces the old.
+    Remind { key: String, after: TimeDelta },
+    /// The deadline of this key is not needed any more.
+    Forget { key: String },
+}
+
+impl Instruction {
+    /// A command on one aggregate.
+    pub fn to<A: Sourced>(id: impl ToString, command: <A as domain::kernel::Decider>::Command) -> Self {
+        Self::Act { act: Arc::new(On::<A> { id: id.to_string(), command }), then: None, fallback: None }
+    }
+
+    /// What to do once it is taken, also if nothing followed from it.
+    #[must_use]
+    pub fn then(mut self, next: Instruction) -> Self {
+        if let Self::Act { then, .. } = &mut self {
+            *then = Some(Box::new(next));
+        }
+        self
+    }
+
+    /// What to do instead if it is refused (not if it could not be tried).
+    #[must_use]
+    pub fn or(mut self, instead: impl Fn(&Refused) -> Instruction + Send + Sync + 'static) -> Self {
+        if let Self::Act { fallback, .. } = &mut self {
+            *fallback = Some(Arc::new(instead));
+        }
+        self
+    }
+
+    pub fn remind(key: impl ToString, after: TimeDelta) -> Self {
+        Self::Remind { key: key.to_string(), after }
+    }
+
+    pub fn forget(key: impl ToString) -> Self {
+        Self::Forget { key: key.to_string() }
+    }
+}
+
+/// Equal if they ask the same of the same. Fallbacks are functions: a test calls them.
+impl PartialEq for Instruction {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Act { act: a, then, .. }, Self::Act { act: b, then: next, .. }) => {
+                a.aggregate() == b.aggregate()
+                    && a.id() == b.id()
+                    && a.command() == b.command()
+                    && then == next
+            }
+            (Self::Remind { key, after }, Self::Remind { key: other, after: then }) => {
+                key == other && after == then
+            }
+            (Self::Forget { key }, Self::Forget { key: other }) => key == other,
+            _ => false,
+        }
+    }
+}
+
+impl Debug for Instruction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Act { act, then, fallback } => {
+                write!(f, "{act:?}")?;
+                if let Some(then) = then {
+                    write!(f, " then {then:?}")?;
+                }
+                write!(f, "{}", if fallback.is_some() { " or …" } else { "" })
+            }
+            Self::Remind { key, after } => write!(f, "remind of {key} after {after}"),
+            Self::Forget { key } => write!(f, "forget {key}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    #[expect(dead_code, reason = "only their Debug is looked at")]
+    enum Command {
+        Close,
+        PlaceOrder { note: &'static str },
+        Rename(&'static str),
+    }
+
+    #[test]
+    fn a_commands_name_is_its_variants() {
+        let name = |command| snake_case(&first_word(&command));
+        assert_eq!(name(Command::Close), "close");
+        assert_eq!(name(Command::PlaceOrder { note: "x" }), "place_order");
+        assert_eq!(name(Command::Rename("x")), "rename");
+    }
+}

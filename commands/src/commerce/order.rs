@@ -1,0 +1,412 @@
+//! Acting on orders: from a draft or a whole order at once, to what comes back of it.
+//!
+//! Prices and titles come from the catalogue unless the caller, a seller's own system, gives them. The policy
+//! (how long an unpaid order waits) is the platform's.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::commerce::order::{
+    Basis, CancelReason, CarrierFact, Condition, Contents, Discount, Item, Order, OrderCommand, OrderRefusal,
+    Placing, Settlement, Shipping, Submission, Terms, Units,
+};
+use domain::commerce::product::Product;
+use domain::commerce::sku::SkuClaim;
+use domain::finance::payment::{Payment, PaymentCommand};
+use domain::ids::{CustomerId, FulfilmentId, LineId, Location, OrderId, ReturnId, Sku, StockId};
+use domain::kernel::{Decider, Kind};
+use domain::money::{Currency, Money};
+use tracing::instrument;
+
+use crate::process::payment_of;
+use crate::{Act, Context, Error, On, Outcome, Refused, Result};
+
+mod record_past;
+
+pub use record_past::{PastOrder, record_past};
+
+/// Placing orders and changing one's own.
+pub const PLACE: &str = "order:place";
+/// A seller's work on orders: confirm, fulfil, ship, take back.
+pub const MANAGE: &str = "order:manage";
+/// Looking at orders.
+pub const READ: &str = "order:read";
+/// Writing down what happened elsewhere and earlier.
+pub const HISTORY: &str = "history:write";
+
+/// How long an order that is not confirmed waits, unless told otherwise.
+pub const WAITS: TimeDelta = TimeDelta::minutes(30);
+/// The longest it may be told to wait.
+pub const WAITS_AT_MOST: TimeDelta = TimeDelta::days(30);
+
+/// A line as asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LineAsked {
+    pub sku: Sku,
+    pub quantity: u32,
+    /// Where it is taken from; none for what needs no stock.
+    pub location: Option<Location>,
+    /// From the catalogue, unless given.
+    pub title: Option<String>,
+    /// From the catalogue, unless this or the total is given.
+    pub unit_price: Option<Money>,
+    pub total: Option<Money>,
+    pub tax: Option<Money>,
+}
+
+/// What is asked for in an order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContentsAsked {
+    pub currency: Currency,
+    pub lines: Vec<LineAsked>,
+    pub discount: Option<Discount>,
+    pub shipping: Option<Shipping>,
+    pub tax: Option<Money>,
+}
+
+/// How it is placed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlacingAsked {
+    pub settlement: Settlement,
+    /// The provider's token of a payment method; without one, the payment waits for an attempt.
+    pub payment_method: Option<String>,
+    pub totals_hash: Option<String>,
+    /// How long it waits to be confirmed.
+    pub waits: Option<TimeDelta>,
+}
+
+/// Draft and place an order at once.
+///
+/// # Errors
+/// Refusals of the catalogue and the order; any of [`Error`].
+#[instrument(name = "order.submit", skip_all)]
+pub async fn submit(
+    cx: &Context,
+    customer: CustomerId,
+    reference: Option<String>,
+    contents: ContentsAsked,
+    placing: PlacingAsked,
+) -> Result<Outcome> {
+    let order: OrderId = cx.new_id();
+    submit_as(cx, order, customer, reference, contents, placing).await
+}
+
+/// The same under an id of the caller's, who makes it from what is imported.
+///
+/// # Errors
+/// As [`submit`].
+#[instrument(name = "order.submit", skip_all, fields(order.id = %order))]
+pub async fn submit_as(
+    cx: &Context,
+    order: OrderId,
+    customer: CustomerId,
+    reference: Option<String>,
+    contents: ContentsAsked,
+    placing: PlacingAsked,
+) -> Result<Outcome> {
+    // A repeat is answered as before, whatever became of prices meanwhile.
+    if let Some(outcome) = cx.answered().await? {
+        return Ok(outcome);
+    }
+    let submission = submission(cx, customer, reference, contents, placing).await?;
+    cx.execute::<Order>(order, OrderCommand::Submit(Box::new(submission))).await
+}
+
+/// A whole order as it is to be submitted, with what the catalogue says.
+pub(super) async fn submission(
+    cx: &Context,
+    customer: CustomerId,
+    reference: Option<String>,
+    contents: ContentsAsked,
+    placing: PlacingAsked,
+) -> Result<Submission> {
+    cx.must(PLACE)?;
+    must_for(cx, placing.settlement)?;
+    let contents = priced(cx, contents).await?;
+    let placing = placing_of(cx, placing)?;
+    Ok(Submission { customer, reference, contents, placing })
+}
+
+/// What an order would come to, with the hash that agrees to it. Nothing is recorded.
+///
+/// # Errors
+/// The refusal that placing it would meet.
+#[instrument(name = "order.quote", skip_all)]
+pub async fn quote(cx: &Context, contents: ContentsAsked) -> Result<Terms> {
+    cx.must(PLACE)?;
+    let contents = priced(cx, contents).await?;
+    contents.terms().map_err(|no| Error::Refused(Refused::by("commerce.order", &no)))
+}
+
+/// Opens a draft.
+///
+/// # Errors
+/// Any of [`Error`].
+#[instrument(name = "order.draft", skip_all)]
+pub async fn draft(
+    cx: &Context,
+    customer: CustomerId,
+    currency: Currency,
+    reference: Option<String>,
+) -> Result<Outcome> {
+    cx.must(PLACE)?;
+    let order: OrderId = cx.new_id();
+    cx.execute::<Order>(order, OrderCommand::CreateDraft { customer, currency, reference }).await
+}
+
+/// Puts a line into a draft or an open edit; the line's id is new.
+///
+/// # Errors
+/// Any of [`Error`].
+#[instrument(name = "order.add_line", skip_all, fields(order.id = %order))]
+pub async fn add_line(cx: &Context, order: OrderId, line: LineAsked) -> Result<Outcome> {
+    cx.must(PLACE)?;
+    if let Some(outcome) = cx.answered().await? {
+        return Ok(outcome);
+    }
+    let currency = currency_of(&cx.load::<Order>(order).await?.state)?;
+    let item = item(cx, currency, line).await?;
+    cx.execute::<Order>(order, OrderCommand::AddLine(item)).await
+}
+
+/// Places a draft.
+///
+/// # Errors
+/// Any of [`Error`].
+#[instrument(name = "order.place", skip_all, fields(order.id = %order))]
+pub async fn place(cx: &Context, order: OrderId, placing: PlacingAsked) -> Result<Outcome> {
+    cx.must(PLACE)?;
+    must_for(cx, placing.settlement)?;
+    let placing = placing_of(cx, placing)?;
+    cx.execute::<Order>(order, OrderCommand::Place(placing)).await
+}
+
+/// What a customer may do to an order of theirs: change a draft or an open edit, cancel, ask to return.
+///
+/// # Errors
+/// Any of [`Error`].
+#[instrument(name = "order.change", skip_all, fields(order.id = %order))]
+pub async fn change(cx: &Context, order: OrderId, change: Change) -> Result<Outcome> {
+    cx.must(PLACE)?;
+    let command = match change {
+        Change::SetQuantity { line, quantity, total, tax } => {
+            OrderCommand::SetQuantity { line, quantity, total, tax }
+        }
+        Change::RemoveLine { line } => OrderCommand::RemoveLine { line },
+        Change::Discount(discount) => OrderCommand::ApplyDiscount(discount),
+        Change::Shipping(shipping) => OrderCommand::SetShipping(shipping),
+        Change::Tax { line, amount } => OrderCommand::SetTax { line, amount },
+        Change::BeginEdit => OrderCommand::BeginEdit,
+        Change::ConfirmEdit { totals_hash } => OrderCommand::ConfirmEdit { totals_hash },
+        Change::AbandonEdit => OrderCommand::AbandonEdit,
+        Change::CancelLines { lines, reason } => OrderCommand::CancelLines { lines, reason },
+        Change::Cancel { reason } => OrderCommand::Cancel { reason },
+        Change::RequestReturn { lines, reason } => {
+            OrderCommand::RequestReturn { return_id: cx.new_id(), lines, reason }
+        }
+    };
+    cx.execute::<Order>(order, command).await
+}
+
+/// What [`change`] can do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    SetQuantity { line: LineId, quantity: u32, total: Option<Money>, tax: Option<Money> },
+    RemoveLine { line: LineId },
+    Discount(Discount),
+    Shipping(Shipping),
+    Tax { line: Option<LineId>, amount: Money },
+    BeginEdit,
+    ConfirmEdit { totals_hash: Option<String> },
+    AbandonEdit,
+    CancelLines { lines: Vec<Units>, reason: CancelReason },
+    Cancel { reason: CancelReason },
+    RequestReturn { lines: Vec<Units>, reason: Option<String> },
+}
+
+/// What a seller does to an order: confirm it on credit, fulfil, ship, deliver, take back.
+///
+/// # Errors
+/// Any of [`Error`].
+#[instrument(name = "order.handle", skip_all, fields(order.id = %order))]
+pub async fn handle(cx: &Context, order: OrderId, step: Step) -> Result<Outcome> {
+    cx.must(MANAGE)?;
+    let command = match step {
+        Step::Confirm { basis } => OrderCommand::Confirm { basis },
+        Step::Fulfil { lines, override_unpaid } => {
+            OrderCommand::Fulfil { fulfilment: cx.new_id(), lines, override_unpaid }
+        }
+        Step::FulfilAs { fulfilment, lines } => {
+            OrderCommand::Fulfil { fulfilment, lines, override_unpaid: None }
+        }
+        Step::CancelFulfilment { fulfilment } => OrderCommand::CancelFulfilment { fulfilment },
+        Step::Ship { fulfilment, carrier, tracking } => OrderCommand::Ship { fulfilment, carrier, tracking },
+        Step::Deliver { fulfilment } => OrderCommand::Deliver { fulfilment },
+        Step::CarrierFact(fact) => OrderCommand::RecordCarrierFact(fact),
+        Step::ReceiveReturn { return_id, line, quantity, condition } => {
+            OrderCommand::ReceiveReturn { return_id, line, quantity, condition }
+        }
+        Step::DismissReturn { return_id, reason } => OrderCommand::DismissReturn { return_id, reason },
+    };
+    cx.execute::<Order>(order, command).await
+}
+
+/// What [`handle`] can do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    Confirm {
+        basis: Basis,
+    },
+    /// Under a new id.
+    Fulfil {
+        lines: Vec<Units>,
+        override_unpaid: Option<String>,
+    },
+    /// Under the caller's id, who makes it from what is imported.
+    FulfilAs {
+        fulfilment: FulfilmentId,
+        lines: Vec<Units>,
+    },
+    CancelFulfilment {
+        fulfilment: FulfilmentId,
+    },
+    Ship {
+        fulfilment: FulfilmentId,
+        carrier: Option<String>,
+        tracking: Option<String>,
+    },
+    Deliver {
+        fulfilment: FulfilmentId,
+    },
+    CarrierFact(CarrierFact),
+    ReceiveReturn {
+        return_id: ReturnId,
+        line: LineId,
+        quantity: u32,
+        condition: Condition,
+    },
+    DismissReturn {
+        return_id: ReturnId,
+        reason: Option<String>,
+    },
+}
+
+/// Writes down that an order was paid elsewhere: on the order and as its payment, both or neither.
+///
+/// # Errors
+/// Any of [`Error`].
+#[instrument(name = "order.record_payment", skip_all, fields(order.id = %order))]
+pub async fn record_payment(
+    cx: &Context,
+    order: OrderId,
+    amount: Money,
+    at: DateTime<Utc>,
+) -> Result<Outcome> {
+    cx.must(MANAGE)?;
+    let payment = payment_of(order);
+    let paid = OrderCommand::RecordPayment { payment, authorised: amount, captured: amount };
+    let on_order = On::<Order> { id: order.to_string(), command: paid };
+    let taken =
+        On::<Payment> { id: payment.to_string(), command: PaymentCommand::Record { order, amount, at } };
+    let acts: [&dyn Act; 2] = [&on_order, &taken];
+    cx.execute_all(&acts).await
+}
+
+fn currency_of(order: &Order) -> Result<Currency> {
+    let draft = order.contents().map(|contents| contents.currency);
+    draft
+        .or_else(|| order.terms().map(|terms| terms.total.currency))
+        .ok_or_else(|| Error::Refused(Refused::by(Order::NAME, &OrderRefusal::Unknown)))
+}
+
+fn must_for(cx: &Context, settlement: Settlement) -> Result<()> {
+    match settlement {
+        Settlement::Checkout => Ok(()),
+        Settlement::CreditTerms => cx.must(MANAGE),
+        Settlement::Recorded => cx.must(HISTORY),
+    }
+}
+
+fn placing_of(cx: &Context, asked: PlacingAsked) -> Result<Placing> {
+    let waits = asked.waits.unwrap_or(WAITS);
+    if waits <= TimeDelta::zero() || waits > WAITS_AT_MOST {
+        let most = WAITS_AT_MOST.num_days();
+        return Err(refused(
+            "order/bad_expiry",
+            format!("an order waits longer than nothing and at most {most} days"),
+        ));
+    }
+    // What was only written down, or is on credit, waits for nobody.
+    let expires_at = (asked.settlement == Settlement::Checkout).then(|| cx.now() + waits);
+    Ok(Placing {
+        totals_hash: asked.totals_hash,
+        payment_method: asked.payment_method,
+        expires_at,
+        settlement: asked.settlement,
+        at: cx.now(),
+    })
+}
+
+async fn priced(cx: &Context, asked: ContentsAsked) -> Result<Contents> {
+    let mut lines = Vec::with_capacity(asked.lines.len());
+    for line in asked.lines {
+        lines.push(item(cx, asked.currency, line).await?);
+    }
+    Ok(Contents {
+        currency: asked.currency,
+        lines,
+        discount: asked.discount,
+        shipping: asked.shipping,
+        tax: asked.tax,
+    })
+}
+
+async fn item(cx: &Context, currency: Currency, asked: LineAsked) -> Result<Item> {
+    let given = asked.title.is_some() && (asked.unit_price.is_some() || asked.total.is_some());
+    let (title, price) =
+        if given { (None, None) } else { catalogue(cx, &asked.sku, currency).await?.unwrap_or_default() };
+    let (unit_price, total) = match (asked.unit_price, asked.total, price) {
+        (unit_price, Some(total), _) => (unit_price, total),
+        (Some(price), None, _) | (None, None, Some(price)) => {
+            let total = price.times(i64::from(asked.quantity));
+            (
+                Some(price),
+                total
+                    .map_err(|_| refused("order/amount_out_of_range", "an amount is out of range".into()))?,
+            )
+        }
+        (None, None, None) => {
+            return Err(refused(
+                "order/no_price",
+                format!("{} has no price in {currency}: give one", asked.sku),
+            ));
+        }
+    };
+    Ok(Item {
+        line: cx.new_id(),
+        stock: asked.location.map(|location| StockId { sku: asked.sku.clone(), location }),
+        title: asked.title.or(title).unwrap_or_else(|| asked.sku.to_string()),
+        sku: asked.sku,
+        quantity: asked.quantity,
+        unit_price,
+        total,
+        tax: asked.tax,
+    })
+}
+
+/// The title and the price of a SKU that is on sale.
+async fn catalogue(
+    cx: &Context,
+    sku: &Sku,
+    currency: Currency,
+) -> Result<Option<(Option<String>, Option<Money>)>> {
+    let claim = cx.load::<SkuClaim>(sku).await?;
+    let Some(product) = claim.state.product() else { return Ok(None) };
+    let product = cx.load::<Product>(product).await?;
+    if !product.state.is_on_sale() {
+        return Err(refused("order/not_on_sale", format!("{sku} is not on sale")));
+    }
+    Ok(product.state.variant(sku).map(|variant| (Some(variant.title.clone()), variant.price(currency))))
+}
+
+fn refused(code: &str, message: String) -> Error {
+    Error::Refused(Refused { kind: Kind::Invalid, code: code.to_owned(), message, replayed: false })
+}

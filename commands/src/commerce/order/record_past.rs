@@ -1,0 +1,64 @@
+//! Recording the past: an order that was placed, paid and delivered elsewhere, written down whole.
+//!
+//! One append says all of it, and its payment: a source that is killed while it tells leaves no half orders.
+
+use domain::commerce::order::{Basis, Contents, Order, OrderCommand, Placing, Settlement, Submission, Units};
+use domain::finance::payment::{Payment, PaymentCommand};
+use domain::ids::{CustomerId, FulfilmentId, OrderId};
+use tracing::instrument;
+
+use super::{HISTORY, MANAGE, PLACE};
+use crate::process::payment_of;
+use crate::{Act, Context, Error, InTurn, Outcome, Refused, Result};
+
+/// An order as a source knows it; its ids are made from what the source calls it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PastOrder {
+    pub order: OrderId,
+    pub customer: CustomerId,
+    pub reference: Option<String>,
+    pub contents: Contents,
+    /// The parcel it went out in.
+    pub fulfilment: FulfilmentId,
+}
+
+/// Writes an order down that is over: placed, paid, confirmed, shipped and delivered when the context says.
+///
+/// # Errors
+/// Any of [`Error`].
+#[instrument(name = "order.record_past", skip_all, fields(order.id = %past.order))]
+pub async fn record_past(cx: &Context, past: PastOrder) -> Result<Outcome> {
+    [PLACE, MANAGE, HISTORY].iter().try_for_each(|scope| cx.must(scope))?;
+    let at = cx.effective_at.unwrap_or_else(|| cx.now());
+    let terms = past.contents.terms().map_err(|no| Error::Refused(Refused::by("commerce.order", &no)))?;
+    let (order, amount, fulfilment) = (past.order, terms.total, past.fulfilment);
+    let lines = terms.lines.iter().map(|line| Units { line: line.line, quantity: line.quantity }).collect();
+    let placing = Placing {
+        totals_hash: None,
+        payment_method: None,
+        expires_at: None,
+        settlement: Settlement::Recorded,
+        at,
+    };
+    let submission =
+        Submission { customer: past.customer, reference: past.reference, contents: past.contents, placing };
+    let mut happened = vec![OrderCommand::Submit(Box::new(submission))];
+    let payment = payment_of(order);
+    if !amount.is_zero() {
+        happened.push(OrderCommand::RecordPayment { payment, authorised: amount, captured: amount });
+    }
+    let basis = if amount.is_zero() { Basis::Free } else { Basis::Recorded };
+    happened.extend([
+        OrderCommand::Confirm { basis },
+        OrderCommand::Fulfil { fulfilment, lines, override_unpaid: None },
+        OrderCommand::Ship { fulfilment, carrier: None, tracking: None },
+        OrderCommand::Deliver { fulfilment },
+    ]);
+
+    const NAME: &str = "order.record_past";
+    let order_itself = InTurn::<Order>::new(order, NAME, happened).once();
+    let paid = vec![PaymentCommand::Record { order, amount, at }];
+    let paid = InTurn::<Payment>::new(payment, NAME, paid).once();
+    let acts: [&dyn Act; 2] = [&order_itself, &paid];
+    cx.execute_all(if amount.is_zero() { &acts[..1] } else { &acts }).await
+}

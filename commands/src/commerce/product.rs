@@ -1,0 +1,132 @@
+//! Acting on products.
+//!
+//! A product and the SKUs of its variants change together or not at all: a SKU that another product has refuses
+//! the whole command.
+
+use std::collections::BTreeSet;
+
+use domain::commerce::product::{Product, ProductCommand, Variant};
+use domain::commerce::sku::{SkuClaim, SkuCommand};
+use domain::ids::{ProductId, Sku};
+use domain::money::{Currency, Money};
+use tracing::instrument;
+
+use crate::{Act, Context, On, Outcome, Result};
+
+/// Changing products.
+pub const MANAGE: &str = "product:manage";
+/// Reading products.
+pub const READ: &str = "product:read";
+
+/// Creates a product, and takes its variants' SKUs for it.
+///
+/// # Errors
+/// Any of [`crate::Error`].
+#[instrument(name = "product.create", skip_all, fields(product.id))]
+pub async fn create(
+    cx: &Context,
+    title: String,
+    description: Option<String>,
+    variants: Vec<Variant>,
+) -> Result<Outcome> {
+    cx.must(MANAGE)?;
+    let id: ProductId = cx.new_id();
+    tracing::Span::current().record("product.id", tracing::field::display(id));
+    // A SKU that is given twice is claimed once; the product refuses it.
+    let skus: BTreeSet<Sku> = variants.iter().map(|variant| variant.sku.clone()).collect();
+    let create = on(id, ProductCommand::Create { title, description, variants });
+    let claims: Vec<On<SkuClaim>> = skus.iter().map(|sku| claim(sku, id)).collect();
+    let acts: Vec<&dyn Act> =
+        std::iter::once::<&dyn Act>(&create).chain(claims.iter().map(|claim| claim as &dyn Act)).collect();
+    cx.execute_all(&acts).await
+}
+
+/// Gives a product another title.
+///
+/// # Errors
+/// Any of [`crate::Error`].
+#[instrument(name = "product.rename", skip_all, fields(product.id = %id))]
+pub async fn rename(cx: &Context, id: ProductId, title: String) -> Result<Outcome> {
+    cx.must(MANAGE)?;
+    cx.execute::<Product>(id, ProductCommand::Rename { title }).await
+}
+
+/// Describes a product anew, or no more.
+///
+/// # Errors
+/// Any of [`crate::Error`].
+#[instrument(name = "product.describe", skip_all, fields(product.id = %id))]
+pub async fn describe(cx: &Context, id: ProductId, description: Option<String>) -> Result<Outcome> {
+    cx.must(MANAGE)?;
+    cx.execute::<Product>(id, ProductCommand::Describe { description }).await
+}
+
+/// Adds a variant, and takes its SKU for the product.
+///
+/// # Errors
+/// Any of [`crate::Error`].
+#[instrument(name = "product.add_variant", skip_all, fields(product.id = %id, sku = %variant.sku))]
+pub async fn add_variant(cx: &Context, id: ProductId, variant: Variant) -> Result<Outcome> {
+    cx.must(MANAGE)?;
+    let claim = claim(&variant.sku, id);
+    cx.execute_all(&[&on(id, ProductCommand::AddVariant(variant)), &claim]).await
+}
+
+/// Removes a variant: its SKU is free for another product.
+///
+/// # Errors
+/// Any of [`crate::Error`].
+#[instrument(name = "product.remove_variant", skip_all, fields(product.id = %id, sku = %sku))]
+pub async fn remove_variant(cx: &Context, id: ProductId, sku: Sku) -> Result<Outcome> {
+    cx.must(MANAGE)?;
+    let release = On::<SkuClaim> { id: sku.to_string(), command: SkuCommand::Release { product: id } };
+    cx.execute_all(&[&on(id, ProductCommand::RemoveVariant { sku }), &release]).await
+}
+
+/// Sets a variant's price in the price's currency.
+///
+/// # Errors
+/// Any of [`crate::Error`].
+#[instrument(name = "product.set_price", skip_all, fields(product.id = %id, sku = %sku))]
+pub async fn set_price(cx: &Context, id: ProductId, sku: Sku, price: Money) -> Result<Outcome> {
+    cx.must(MANAGE)?;
+    cx.execute::<Product>(id, ProductCommand::SetPrice { sku, price }).await
+}
+
+/// Removes a variant's price in a currency: it is not sold in it any more.
+///
+/// # Errors
+/// Any of [`crate::Error`].
+#[instrument(name = "product.remove_price", skip_all, fields(product.id = %id, sku = %sku))]
+pub async fn remove_price(cx: &Context, id: ProductId, sku: Sku, currency: Currency) -> Result<Outcome> {
+    cx.must(MANAGE)?;
+    cx.execute::<Product>(id, ProductCommand::RemovePrice { sku, currency }).await
+}
+
+/// Takes a product off sale. It keeps its SKUs.
+///
+/// # Errors
+/// Any of [`crate::Error`].
+#[instrument(name = "product.archive", skip_all, fields(product.id = %id))]
+pub async fn archive(cx: &Context, id: ProductId) -> Result<Outcome> {
+    cx.must(MANAGE)?;
+    cx.execute::<Product>(id, ProductCommand::Archive).await
+}
+
+/// Puts an archived product on sale again.
+///
+/// # Errors
+/// Any of [`crate::Error`].
+#[instrument(name = "product.restore", skip_all, fields(product.id = %id))]
+pub async fn restore(cx: &Context, id: ProductId) -> Result<Outcome> {
+    cx.must(MANAGE)?;
+    cx.execute::<Product>(id, ProductCommand::Restore).await
+}
+
+fn on(id: ProductId, command: ProductCommand) -> On<Product> {
+    On { id: id.to_string(), command }
+}
+
+fn claim(sku: &Sku, product: ProductId) -> On<SkuClaim> {
+    On { id: sku.to_string(), command: SkuCommand::Claim { product } }
+}

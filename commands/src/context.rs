@@ -1,0 +1,287 @@
+//! Context: who asks, when, and with what; and the one way to act.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use domain::ids::WorkspaceId;
+use domain::kernel::{Metadata, Sourced};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::act::{Act, On};
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::store::appender::{Append, Appended, Entry, NewEvent};
+use crate::store::{EventStore, Loaded, Outcome, stream};
+
+/// How often a command decides anew because another process was faster.
+const RETRIES: u32 = 3;
+
+/// Who acts: an API key, or a part of the platform itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    Key(domain::ids::ApiKeyId),
+    Process(&'static str),
+    Effect(&'static str),
+    Job(&'static str),
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(id) => write!(f, "{id}"),
+            Self::Process(name) => write!(f, "process:{name}"),
+            Self::Effect(name) => write!(f, "effect:{name}"),
+            Self::Job(name) => write!(f, "cli:{name}"),
+        }
+    }
+}
+
+/// What is known of a command before it is looked at.
+#[derive(Debug, Clone)]
+pub struct Context {
+    store: EventStore,
+    clock: Arc<dyn Clock>,
+    pub workspace: WorkspaceId,
+    pub actor: Actor,
+    /// What the actor may do; `*` is everything but what must be named.
+    pub scopes: Arc<BTreeSet<String>>,
+    /// The id of the command: the client's idempotency key made into a UUID, or one of its own.
+    pub command_id: Uuid,
+    /// SHA-256 of the request; empty for commands whose id already says what they are.
+    pub request_hash: Vec<u8>,
+    pub key_hash: Option<String>,
+    /// The version the client saw (`If-Match`). Never retried.
+    pub if_match: Option<i64>,
+    pub correlation: Uuid,
+    pub causation: Option<Uuid>,
+    /// Since when what is recorded holds, if not since now.
+    pub effective_at: Option<DateTime<Utc>>,
+    pub client: Option<String>,
+    pub trace: Option<String>,
+}
+
+/// Scopes that `*` does not include: they must be named.
+const NAMED_ONLY: [&str; 2] = ["platform:operate", "history:write"];
+
+impl Context {
+    /// A context for a part of the platform itself, which may do everything.
+    #[must_use]
+    pub fn internal(store: EventStore, clock: Arc<dyn Clock>, workspace: WorkspaceId, actor: Actor) -> Self {
+        let command_id = Uuid::now_v7();
+        Self {
+            store,
+            clock,
+            workspace,
+            actor,
+            scopes: Arc::new(["*".to_owned()].into_iter().chain(NAMED_ONLY.map(str::to_owned)).collect()),
+            command_id,
+            request_hash: Vec::new(),
+            key_hash: None,
+            if_match: None,
+            correlation: command_id,
+            causation: None,
+            effective_at: None,
+            client: None,
+            trace: None,
+        }
+    }
+
+    /// The same context for a command with this id.
+    #[must_use]
+    pub fn identified(mut self, command_id: Uuid) -> Self {
+        self.command_id = command_id;
+        self
+    }
+
+    /// Makes the client's idempotency key the command's id, unique for its workspace and actor.
+    ///
+    /// `request` is what must be the same when the key is used again.
+    #[must_use]
+    pub fn with_key(mut self, key: &str, request: &[&[u8]]) -> Self {
+        let mut hash = Sha256::new();
+        for part in request {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        self.request_hash = hash.finalize().to_vec();
+        self.command_id =
+            Uuid::new_v5(&self.workspace.uuid(), format!("key\0{}\0{key}", self.actor).as_bytes());
+        self.key_hash = Some(Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect());
+        self
+    }
+
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    #[must_use]
+    pub fn store(&self) -> &EventStore {
+        &self.store
+    }
+
+    /// An id for something new: UUIDv7, or derived from the command where a repeat must make the same.
+    #[must_use]
+    pub fn new_id<I: domain::ids::TypedId>(&self) -> I {
+        I::from_uuid(Uuid::now_v7())
+    }
+
+    /// Whether the actor has a scope.
+    #[must_use]
+    pub fn may(&self, scope: &str) -> bool {
+        self.scopes.contains(scope) || (self.scopes.contains("*") && !NAMED_ONLY.contains(&scope))
+    }
+
+    /// # Errors
+    /// [`Error::Forbidden`] if the actor lacks the scope.
+    pub fn must(&self, scope: &str) -> Result<()> {
+        if self.may(scope) { Ok(()) } else { Err(Error::Forbidden(scope.to_owned())) }
+    }
+
+    /// An aggregate of this workspace, as it is now: a fact for a command.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn load<A: Sourced>(&self, id: impl fmt::Display) -> Result<Loaded<A>> {
+        self.store.load::<A>(self.workspace, &id.to_string()).await
+    }
+
+    /// One command on one aggregate.
+    ///
+    /// # Errors
+    /// Any of [`Error`].
+    pub async fn execute<A: Sourced>(
+        &self,
+        id: impl fmt::Display,
+        command: <A as domain::kernel::Decider>::Command,
+    ) -> Result<Outcome> {
+        self.perform(&[&On::<A> { id: id.to_string(), command }]).await
+    }
+
+    /// Several commands on several aggregates, all or nothing; the answer is the first's. The first refusal
+    /// refuses them all.
+    ///
+    /// # Errors
+    /// Any of [`Error`].
+    pub async fn execute_all(&self, acts: &[&dyn Act]) -> Result<Outcome> {
+        self.perform(acts).await
+    }
+
+    async fn perform(&self, acts: &[&dyn Act]) -> Result<Outcome> {
+        let first = acts.first().expect("a command acts on something");
+        let what = first.aggregate().split_once('.').map_or(first.aggregate(), |(_, capability)| capability);
+        let streams: Vec<_> =
+            acts.iter().map(|act| (act.aggregate(), stream(self.workspace, act.id()))).collect();
+        let _turn = self.store.turn(&streams).await;
+
+        let mut retries = 0;
+        loop {
+            let mut decided = Vec::with_capacity(acts.len());
+            for act in acts {
+                decided.push(act.decide(&self.store, self.workspace).await?);
+            }
+            if let Some(expected) = self.if_match.filter(|&expected| expected != decided[0].version) {
+                return self.answered_before(what, expected, decided[0].version).await;
+            }
+            let (append, remember) = self.append_of(acts, decided);
+            match self.store.append(append, self.now()).await? {
+                Appended::Done(outcome) => {
+                    if outcome.as_ref().is_ok_and(|outcome| !outcome.replayed) {
+                        remember.into_iter().for_each(|remember| remember(&self.store));
+                    }
+                    return outcome.map_err(Error::Refused);
+                }
+                Appended::KeyReused => return Err(Error::KeyReused),
+                Appended::Conflict { current } => {
+                    streams.iter().for_each(|(name, stream)| self.store.forget(name, stream));
+                    match self.if_match {
+                        Some(expected) => return Err(Error::Stale { what, expected, current }),
+                        None if retries == RETRIES => return Err(Error::Conflict { what, current }),
+                        None => retries += 1,
+                    }
+                }
+            }
+        }
+    }
+
+    /// What this very request was answered before, if its key was used already: facts may have changed since, and
+    /// need not be looked at again.
+    ///
+    /// # Errors
+    /// The refusal it was answered with, [`Error::KeyReused`], [`Error::Unavailable`].
+    pub async fn answered(&self) -> Result<Option<Outcome>> {
+        if self.key_hash.is_none() {
+            return Ok(None);
+        }
+        match self.store.outcome(self.command_id).await? {
+            Some((hash, _)) if hash != self.request_hash => Err(Error::KeyReused),
+            Some((_, outcome)) => outcome.map(Some).map_err(Error::Refused),
+            None => Ok(None),
+        }
+    }
+
+    /// A stale `If-Match`, unless this very command is the one that moved the version.
+    async fn answered_before(&self, what: &'static str, expected: i64, current: i64) -> Result<Outcome> {
+        match self.store.outcome(self.command_id).await? {
+            Some((hash, _)) if hash != self.request_hash => Err(Error::KeyReused),
+            Some((_, outcome)) => outcome.map_err(Error::Refused),
+            None => Err(Error::Stale { what, expected, current }),
+        }
+    }
+
+    fn append_of(&self, acts: &[&dyn Act], decided: Vec<crate::act::Decided>) -> (Append, Vec<Remember>) {
+        let refusal = decided.iter().find_map(|decided| decided.refusal.clone());
+        let effective_at = self.effective_at.unwrap_or_else(|| self.now());
+        let (mut entries, mut remember) = (Vec::with_capacity(acts.len()), Vec::with_capacity(acts.len()));
+        for (act, decided) in acts.iter().zip(decided) {
+            let metadata = self.metadata(act.name());
+            let events = if refusal.is_some() { Vec::new() } else { decided.events };
+            entries.push(Entry {
+                aggregate_type: act.aggregate(),
+                aggregate_id: stream(self.workspace, act.id()),
+                expected: decided.version,
+                events: events
+                    .into_iter()
+                    .map(|event| NewEvent {
+                        event_id: Uuid::now_v7(),
+                        event_type: event.event_type,
+                        event_version: event.event_version,
+                        payload: event.payload,
+                        metadata: metadata.clone(),
+                        effective_at,
+                    })
+                    .collect(),
+            });
+            remember.push(decided.remember);
+        }
+        let append = Append {
+            command_id: self.command_id,
+            request_hash: self.request_hash.clone(),
+            subject: acts[0].id().to_owned(),
+            version: entries[0].expected + i64::try_from(entries[0].events.len()).unwrap_or(i64::MAX),
+            refusal,
+            workspace: self.workspace.uuid(),
+            entries,
+        };
+        (append, remember)
+    }
+
+    fn metadata(&self, command: String) -> String {
+        let metadata = Metadata {
+            actor: self.actor.to_string(),
+            command,
+            command_id: self.command_id,
+            correlation: self.correlation,
+            causation: self.causation,
+            key_hash: self.key_hash.clone(),
+            client: self.client.clone(),
+            trace: self.trace.clone(),
+        };
+        serde_json::to_string(&metadata).expect("metadata is strings and ids")
+    }
+}
+
+type Remember = Box<dyn FnOnce(&EventStore) + Send>;

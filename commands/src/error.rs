@@ -1,0 +1,67 @@
+//! Errors: the three ways a command comes to nothing.
+
+use domain::kernel::{Kind, Refusal};
+use serde::{Deserialize, Serialize};
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a command came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The capability said no. Remembered with the command: a repeat gets the same no.
+    #[error("{0}")]
+    Refused(Refused),
+    /// Others changed the same streams again and again; asking once more may do.
+    #[error("the {what} was changed meanwhile (it is at version {current}); load it again and repeat")]
+    Conflict { what: &'static str, current: i64 },
+    /// The version the client expected (`If-Match`) is not the present one.
+    #[error("the {what} is at version {current}, not {expected}")]
+    Stale { what: &'static str, expected: i64, current: i64 },
+    /// The command's id was used before, with another request.
+    #[error("this idempotency key was used before with another request")]
+    KeyReused,
+    /// The actor may not do this.
+    #[error("this needs the scope {0}")]
+    Forbidden(String),
+    /// What it depends on does not answer. Nothing is known to have been done; repeat with the same key.
+    #[error("the event store does not answer")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Unavailable(source.into())
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(source: sqlx::Error) -> Self {
+        Self::unavailable(source)
+    }
+}
+
+/// A refusal as it leaves the domain, and as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Refused {
+    pub kind: Kind,
+    /// `<capability>/<snake_case>`, e.g. `order/not_paid`.
+    pub code: String,
+    pub message: String,
+    /// Whether this is the stored answer to an earlier request with the same key.
+    #[serde(skip)]
+    pub replayed: bool,
+}
+
+impl Refused {
+    /// A refusal of the capability `name` (`commerce.order`).
+    pub fn by(name: &str, refusal: &impl Refusal) -> Self {
+        let capability = name.split_once('.').map_or(name, |(_, capability)| capability);
+        Self {
+            kind: refusal.kind(),
+            code: format!("{capability}/{}", refusal.as_ref()),
+            message: refusal.to_string(),
+            replayed: false,
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Finance: acting on payments and refunds.
+
+pub mod payment;
+pub mod refund;

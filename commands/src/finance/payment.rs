@@ -1,0 +1,71 @@
+//! Acting on payments: giving up, and taking in what the gateway tells unasked.
+
+use domain::finance::payment::{Payment, PaymentCommand, PaymentRefusal};
+use domain::ids::PaymentId;
+use domain::kernel::Decider;
+use tracing::instrument;
+use uuid::Uuid;
+
+use super::refund;
+use crate::effect::ask_gateway_when_payment_asks::answered;
+use crate::port::payment::{Charge, ChargeStatus};
+use crate::{Context, Error, Outcome, Refused, Result};
+
+/// Giving a payment up.
+pub const PAY: &str = "payment:pay";
+/// Looking at payments.
+pub const READ: &str = "payment:read";
+
+/// Gives a payment up, as long as nothing was captured.
+///
+/// # Errors
+/// Any of [`Error`].
+#[instrument(name = "payment.cancel", skip_all, fields(payment.id = %payment))]
+pub async fn cancel(cx: &Context, payment: PaymentId) -> Result<Outcome> {
+    cx.must(PAY)?;
+    cx.execute::<Payment>(payment, PaymentCommand::Cancel).await
+}
+
+/// Takes in a charge as the gateway has it in its books: whatever of it is news. What is known already, or no
+/// longer fits, changes nothing.
+///
+/// # Errors
+/// Any of [`Error`], but no refusal other than of a payment that nobody knows.
+#[instrument(name = "payment.observe", skip_all, fields(payment.id = %charge.metadata.payment))]
+pub async fn observe(cx: &Context, charge: &Charge) -> Result<()> {
+    let payment = charge.metadata.payment;
+    // An answer would be remembered with the notice: what is not known yet is to be told again.
+    if cx.load::<Payment>(payment).await?.version == 0 {
+        return Err(Error::Refused(Refused::by(Payment::NAME, &PaymentRefusal::Unknown)));
+    }
+    let mut facts = vec![answered(charge.metadata.attempt, charge.authorisation())];
+    facts.extend(charge.captures.iter().map(|captured| PaymentCommand::RecordCaptured {
+        capture: captured.capture,
+        amount: captured.amount,
+        fee: captured.fee,
+        psp_ref: captured.psp_ref.clone(),
+    }));
+    if charge.status == ChargeStatus::Voided {
+        facts.push(PaymentCommand::RecordVoided { psp_ref: charge.id.clone() });
+    }
+    for (index, fact) in facts.into_iter().enumerate() {
+        // A command of its own each: the id says which, of which notification.
+        let id = Uuid::new_v5(&cx.command_id, format!("fact/{index}").as_bytes());
+        taken_in(cx.clone().identified(id).execute::<Payment>(payment, fact).await)?;
+    }
+    for refunded in &charge.refunds {
+        refund::observe(cx, refunded).await?;
+    }
+    Ok(())
+}
+
+/// A told fact may be refused: then it is no news.
+pub(super) fn taken_in(outcome: Result<Outcome>) -> Result<()> {
+    match outcome {
+        Err(Error::Refused(refused)) => {
+            tracing::info!(code = refused.code, "a fact that the gateway told was refused");
+            Ok(())
+        }
+        other => other.map(drop),
+    }
+}

@@ -1,0 +1,78 @@
+//! Acting on refunds: asking for them, deciding on them, and taking in what the gateway tells unasked.
+
+use domain::finance::payment::{Payment, PaymentRefusal};
+use domain::finance::refund::{Reason, Refund, RefundCommand, RefundLine};
+use domain::ids::{PaymentId, RefundId};
+use domain::kernel::Decider;
+use domain::money::Money;
+use tracing::instrument;
+use uuid::Uuid;
+
+use super::payment::taken_in;
+use crate::port::payment::Refunded;
+use crate::{Context, Error, Outcome, Refused, Result};
+
+/// Asking for refunds.
+pub const REQUEST: &str = "refund:request";
+/// Deciding on them.
+pub const APPROVE: &str = "refund:approve";
+/// Looking at refunds.
+pub const READ: &str = "refund:read";
+
+/// Asks for money to be given back. Who may approve refunds approves this one at once.
+///
+/// # Errors
+/// Any of [`crate::Error`].
+#[instrument(name = "refund.request", skip_all, fields(payment.id = %payment))]
+pub async fn request(
+    cx: &Context,
+    payment: PaymentId,
+    amount: Money,
+    reason: Reason,
+    lines: Vec<RefundLine>,
+) -> Result<Outcome> {
+    cx.must(REQUEST)?;
+    let order = cx.load::<Payment>(payment).await?.state.order();
+    let order = order.ok_or_else(|| Error::Refused(Refused::by(Payment::NAME, &PaymentRefusal::Unknown)))?;
+    let refund: RefundId = cx.new_id();
+    let approved = cx.may(APPROVE);
+    cx.execute::<Refund>(refund, RefundCommand::Request { payment, order, amount, reason, lines, approved })
+        .await
+}
+
+/// Approves it: its money is set aside and sent.
+///
+/// # Errors
+/// Any of [`crate::Error`].
+#[instrument(name = "refund.approve", skip_all, fields(refund.id = %refund))]
+pub async fn approve(cx: &Context, refund: RefundId) -> Result<Outcome> {
+    cx.must(APPROVE)?;
+    cx.execute::<Refund>(refund, RefundCommand::Approve).await
+}
+
+/// Takes it back, as long as it was not sent.
+///
+/// # Errors
+/// Any of [`crate::Error`].
+#[instrument(name = "refund.cancel", skip_all, fields(refund.id = %refund))]
+pub async fn cancel(cx: &Context, refund: RefundId) -> Result<Outcome> {
+    cx.must(APPROVE)?;
+    cx.execute::<Refund>(refund, RefundCommand::Cancel).await
+}
+
+/// Settles one that was held for review as failed, after a person looked.
+///
+/// # Errors
+/// Any of [`crate::Error`].
+#[instrument(name = "refund.reject", skip_all, fields(refund.id = %refund))]
+pub async fn reject(cx: &Context, refund: RefundId, code: String) -> Result<Outcome> {
+    cx.must(APPROVE)?;
+    cx.execute::<Refund>(refund, RefundCommand::RecordFailed { code, review: false }).await
+}
+
+/// Takes in a refund as the gateway has it in its books.
+pub(super) async fn observe(cx: &Context, refunded: &Refunded) -> Result<()> {
+    let id = Uuid::new_v5(&cx.command_id, format!("refund/{}", refunded.refund).as_bytes());
+    let fact = RefundCommand::RecordSucceeded { psp_ref: refunded.psp_ref.clone() };
+    taken_in(cx.clone().identified(id).execute::<Refund>(refunded.refund, fact).await)
+}

@@ -1,0 +1,23 @@
+//! Commands: what may be asked, by whom, and making it happen.
+//!
+//! A command function checks a scope, fetches facts and executes; nothing here reads a read model.
+
+pub mod act;
+pub mod clock;
+pub mod commerce;
+pub mod context;
+pub mod effect;
+pub mod error;
+pub mod failpoint;
+pub mod finance;
+pub mod identity;
+pub mod port;
+pub mod process;
+pub mod store;
+
+pub use act::{Act, AtVersion, InTurn, Instruction, On};
+pub use context::{Actor, Context};
+pub use effect::Effect;
+pub use error::{Error, Refused, Result};
+pub use process::Process;
+pub use store::{EventStore, Outcome, Position};

@@ -1,0 +1,3 @@
+//! Ports: what the commands side asks of the world, each with its words and a tested fake.
+
+pub mod payment;

@@ -1,0 +1,200 @@
+//! When a checkout asks for something, whoever can do it is told to, and the checkout hears what came of it.
+//!
+//! What stock and order do is known at once: it is told with the instruction. What the payment provider does is
+//! heard later (`tell_checkout_what_happened`).
+
+use domain::commerce::checkout::{
+    Basis, Checkout, CheckoutCommand, CheckoutEvent, ClosingReason, DeclineClass, OrderClosure, Units,
+};
+use domain::commerce::order::{self, CancelReason, Order, OrderCommand};
+use domain::commerce::stock::{Reservation, Stock, StockCommand};
+use domain::finance::payment::{CaptureMode, Payment, PaymentCommand};
+use domain::finance::refund::{Reason, Refund, RefundCommand};
+use domain::ids::{AttemptId, CaptureId, CheckoutId};
+use domain::kernel::{Decider, Recorded, Unreadable};
+use uuid::Uuid;
+
+use crate::act::Instruction;
+use crate::process::Process;
+
+/// Process `do_what_checkout_asks`.
+pub struct DoWhatCheckoutAsks;
+
+impl Process for DoWhatCheckoutAsks {
+    fn name(&self) -> &'static str {
+        "do_what_checkout_asks"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &[Checkout::NAME]
+    }
+
+    fn react(&self, event: &Recorded) -> Result<Vec<Instruction>, Unreadable> {
+        use {CheckoutCommand as Tell, CheckoutEvent as E};
+        let (Some(asked), Ok(checkout)) = (event.of::<Checkout>()?, event.id.parse::<CheckoutId>()) else {
+            return Ok(vec![]);
+        };
+        let at = event.recorded_at;
+        Ok(match asked {
+            E::ReservationRequested { order, units, expires_at } => {
+                let line = units.line;
+                let reserve = StockCommand::Reserve(Reservation {
+                    reservation: units.reservation,
+                    order: *order,
+                    line,
+                    quantity: i64::from(units.quantity),
+                    expires_at: *expires_at,
+                    backorder: false,
+                    at,
+                });
+                vec![
+                    Instruction::to::<Stock>(&units.stock, reserve)
+                        .then(tell(checkout, Tell::RecordReserved { line }))
+                        .or(move |no| {
+                            tell(checkout, Tell::RecordReservationRefused { line, reason: no.code.clone() })
+                        }),
+                ]
+            }
+            E::CommitRequested { units, .. } => {
+                let line = units.line;
+                let commit = StockCommand::Commit { reservation: units.reservation, at };
+                vec![
+                    Instruction::to::<Stock>(&units.stock, commit)
+                        .then(tell(checkout, Tell::RecordCommitted { line }))
+                        .or(move |no| {
+                            tell(checkout, Tell::RecordCommitRefused { line, reason: no.code.clone() })
+                        }),
+                ]
+            }
+            E::ReleaseRequested { units, committed, .. } => vec![release(checkout, units, *committed)],
+
+            E::AuthorisationRequested { order, payment, amount, method, expires_at, .. } => {
+                let attempt = AttemptId::from_uuid(Uuid::new_v5(&event.event_id, b"attempt"));
+                let create = PaymentCommand::Create {
+                    order: *order,
+                    amount: *amount,
+                    capture: CaptureMode::Auto,
+                    method: method.clone(),
+                    expires_at: *expires_at,
+                };
+                let start = PaymentCommand::StartAttempt { attempt, method: Some(method.clone()), at };
+                vec![
+                    // Of a second attempt the payment is there already, and says so.
+                    Instruction::to::<Payment>(payment, create),
+                    Instruction::to::<Payment>(payment, start).or(move |no| {
+                        let (class, code) = (DeclineClass::Soft, no.code.clone());
+                        tell(checkout, Tell::RecordDeclined { attempt, class, code })
+                    }),
+                ]
+            }
+            E::CaptureRequested { payment, amount, .. } => {
+                let capture = CaptureId::from_uuid(Uuid::new_v5(&event.event_id, b"capture"));
+                let take = PaymentCommand::Capture { capture, amount: *amount, at };
+                vec![
+                    Instruction::to::<Payment>(payment, take)
+                        .or(move |no| tell(checkout, Tell::RecordCaptureFailed { code: no.code.clone() })),
+                ]
+            }
+            E::VoidRequested { payment, .. } => {
+                vec![Instruction::to::<Payment>(payment, PaymentCommand::Cancel).or(move |no| {
+                    match no.code.as_str() {
+                        // There never was one, so it holds nothing.
+                        "payment/unknown" => tell(checkout, Tell::RecordVoided),
+                        _ => tell(checkout, Tell::RecordVoidFailed { code: no.code.clone() }),
+                    }
+                })]
+            }
+            E::RefundRequested { order, payment, refund, amount, reason } => {
+                let request = RefundCommand::Request {
+                    payment: *payment,
+                    order: *order,
+                    amount: *amount,
+                    reason: match reason {
+                        ClosingReason::OrderClosed | ClosingReason::Expired => Reason::LateCapture,
+                        _ => Reason::OrderCancelled,
+                    },
+                    lines: vec![],
+                    approved: true,
+                };
+                // The order was not confirmed with this money: it learns of it now, before it hears of the refund.
+                let (payment, authorised, captured) = (*payment, *amount, *amount);
+                let taken = OrderCommand::RecordPayment { payment, authorised, captured };
+                vec![
+                    Instruction::to::<Order>(order, taken),
+                    Instruction::to::<Refund>(refund, request)
+                        .or(move |no| tell(checkout, Tell::RecordRefundFailed { code: no.code.clone() })),
+                ]
+            }
+
+            E::ConfirmRequested { order, basis, payment, captured, reserved } => {
+                let covered = payment.map(|payment| OrderCommand::RecordPayment {
+                    payment,
+                    authorised: *captured,
+                    captured: *captured,
+                });
+                let basis = match basis {
+                    Basis::Captured => order::Basis::Captured,
+                    Basis::Free => order::Basis::Free,
+                };
+                let confirm = Instruction::to::<Order>(order, OrderCommand::Confirm { basis })
+                    .then(tell(checkout, Tell::RecordConfirmed))
+                    .or(move |no| tell(checkout, Tell::RecordConfirmRefused { reason: no.code.clone() }));
+                reserved
+                    .iter()
+                    .map(|units| OrderCommand::RecordReservation {
+                        line: units.line,
+                        reservation: units.reservation,
+                        quantity: units.quantity,
+                    })
+                    .chain(covered)
+                    .map(|command| Instruction::to::<Order>(order, command))
+                    .chain([confirm])
+                    .collect()
+            }
+            E::CancelRequested { order, reason } => {
+                let reason = match reason {
+                    ClosingReason::OutOfStock => CancelReason::OutOfStock,
+                    ClosingReason::PaymentFailed => CancelReason::PaymentFailed,
+                    ClosingReason::Expired | ClosingReason::OrderClosed | ClosingReason::NotConfirmed => {
+                        CancelReason::Seller
+                    }
+                };
+                let how = OrderClosure::Cancelled;
+                vec![
+                    Instruction::to::<Order>(order, OrderCommand::Cancel { reason })
+                        .then(tell(checkout, Tell::RecordOrderClosed { how }))
+                        .or(move |no| tell(checkout, Tell::RecordCloseRefused { reason: no.code.clone() })),
+                ]
+            }
+            E::ExpireRequested { order, at } => {
+                let how = OrderClosure::Expired;
+                vec![
+                    Instruction::to::<Order>(order, OrderCommand::Expire { at: *at })
+                        .then(tell(checkout, Tell::RecordOrderClosed { how }))
+                        .or(move |no| tell(checkout, Tell::RecordCloseRefused { reason: no.code.clone() })),
+                ]
+            }
+            _ => vec![],
+        })
+    }
+}
+
+fn tell(checkout: CheckoutId, fact: CheckoutCommand) -> Instruction {
+    Instruction::to::<Checkout>(checkout, fact)
+}
+
+/// A reservation that is gone is as good as released.
+fn release(checkout: CheckoutId, units: &Units, committed: bool) -> Instruction {
+    let (line, reservation) = (units.line, units.reservation);
+    let give_up = if committed {
+        StockCommand::ReleaseCommitted { reservation, quantity: i64::from(units.quantity) }
+    } else {
+        StockCommand::Release { reservation }
+    };
+    Instruction::to::<Stock>(&units.stock, give_up)
+        .then(tell(checkout, CheckoutCommand::RecordReleased { line }))
+        .or(move |no| match no.code.as_str() {
+            "stock/unknown_reservation" => tell(checkout, CheckoutCommand::RecordReleased { line }),
+            _ => tell(checkout, CheckoutCommand::RecordReleaseRefused { line, reason: no.code.clone() }),
+        })
+}

@@ -1,0 +1,421 @@
+//! EventStore: the ordered log, as everything above it sees it.
+//!
+//! A stream is `(aggregate type, <workspace>/<id>)`; that text is built here and nowhere else, so no command can
+//! reach another workspace's stream. Aggregates are kept in a bounded cache; an append with a stale one is found
+//! by its expected version. Commands on one stream take turns within a process.
+
+pub mod appender;
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use cqrs_es::persist::PersistedEventRepository;
+use domain::ids::WorkspaceId;
+use domain::kernel::{Event, Recorded, RecordedRow, Sourced, cqrs_es};
+use postgres_es::PostgresEventRepository;
+use serde::{Serialize, Serializer};
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::{Mutex, MutexGuard, watch};
+use uuid::Uuid;
+
+use crate::error::{Error, Refused, Result};
+use appender::{Append, Appended, Appender};
+
+/// Streams that share a lock only wait a little longer; more locks than commands under way keep that rare.
+const TURNS: usize = 4096;
+/// How many aggregates the cache holds, unless told otherwise.
+pub const CACHED_AGGREGATES: u64 = 20_000;
+
+/// A place in the log, as clients see it: opaque, good for `min_position` only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position(pub i64);
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "p{:x}", self.0)
+    }
+}
+
+impl std::str::FromStr for Position {
+    type Err = NotAPosition;
+    fn from_str(text: &str) -> Result<Self, NotAPosition> {
+        text.strip_prefix('p')
+            .filter(|digits| digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
+            .and_then(|digits| i64::from_str_radix(digits, 16).ok())
+            .map(Self)
+            .ok_or(NotAPosition)
+    }
+}
+
+/// A text that no command answered as its position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a position that a command has answered")]
+pub struct NotAPosition;
+
+impl Serialize for Position {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// What a command answers, the first time and every time it is repeated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// What was acted on.
+    pub id: String,
+    /// Its version now: its ETag.
+    pub version: i64,
+    /// A read with `min_position` of this shows what was done.
+    pub position: Position,
+    /// Whether this is the stored answer to an earlier request with the same key.
+    #[serde(skip)]
+    pub replayed: bool,
+}
+
+/// An aggregate and the version it is at (0: nothing has happened to it).
+#[derive(Debug)]
+pub struct Loaded<A> {
+    pub state: Arc<A>,
+    pub version: i64,
+}
+
+type StreamKey = (&'static str, String);
+
+#[derive(Clone)]
+struct Cached {
+    state: Arc<dyn Any + Send + Sync>,
+    version: i64,
+}
+
+/// The event store. Cheap to clone.
+#[derive(Clone)]
+pub struct EventStore(Arc<Inner>);
+
+struct Inner {
+    pool: PgPool,
+    repository: PostgresEventRepository,
+    appender: Appender,
+    cache: moka::sync::Cache<StreamKey, Cached>,
+    turns: Vec<Mutex<()>>,
+    hasher: RandomState,
+    newest: watch::Receiver<i64>,
+}
+
+impl fmt::Debug for EventStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStore").field("newest", &*self.0.newest.borrow()).finish_non_exhaustive()
+    }
+}
+
+impl EventStore {
+    /// Opens the store over a database that is migrated, and starts its appender on a connection of its own.
+    #[must_use]
+    pub fn open(pool: PgPool, options: PgConnectOptions, cached_aggregates: u64) -> Self {
+        let (newest, seen) = watch::channel(0);
+        Self(Arc::new(Inner {
+            repository: PostgresEventRepository::new(pool.clone()),
+            pool,
+            appender: Appender::start(options, newest),
+            cache: moka::sync::Cache::new(cached_aggregates),
+            turns: (0..TURNS).map(|_| Mutex::new(())).collect(),
+            hasher: RandomState::new(),
+            newest: seen,
+        }))
+    }
+
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.0.pool
+    }
+
+    /// The newest position this process has appended; others' are found by [`EventStore::head`].
+    #[must_use]
+    pub fn newest(&self) -> watch::Receiver<i64> {
+        self.0.newest.clone()
+    }
+
+    /// The log's last position.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn head(&self) -> Result<i64> {
+        Ok(sqlx::query_scalar!("select position from head").fetch_one(&self.0.pool).await?)
+    }
+
+    /// An aggregate as it is now, from the cache if it is there. It may be stale: the append finds out.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], also if the stream cannot be read.
+    pub async fn load<A: Sourced>(&self, workspace: WorkspaceId, id: &str) -> Result<Loaded<A>> {
+        let stream = stream(workspace, id);
+        if let Some(cached) = self.0.cache.get(&(A::NAME, stream.clone()))
+            && let Ok(state) = cached.state.downcast::<A>()
+        {
+            return Ok(Loaded { state, version: cached.version });
+        }
+        let loaded = self.load_from_log(&stream).await?;
+        if loaded.version > 0 {
+            self.remember(stream, &loaded);
+        }
+        Ok(loaded)
+    }
+
+    async fn load_from_log<A: Sourced>(&self, stream: &str) -> Result<Loaded<A>> {
+        let events = self.0.repository.get_events::<A>(stream).await.map_err(Error::unavailable)?;
+        let upcasters = <A as domain::kernel::Decider>::Event::upcasters();
+        let (mut state, mut version) = (A::default(), 0);
+        for mut event in events {
+            for upcaster in &upcasters {
+                if upcaster.can_upcast(&event.event_type, &event.event_version) {
+                    event = upcaster.upcast(event);
+                }
+            }
+            version = i64::try_from(event.sequence).map_err(Error::unavailable)?;
+            state.evolve(serde_json::from_value(event.payload).map_err(Error::unavailable)?);
+        }
+        Ok(Loaded { state: Arc::new(state), version })
+    }
+
+    /// Keeps an aggregate as it is after what was just appended.
+    pub(crate) fn remember<A: Sourced>(&self, stream: String, loaded: &Loaded<A>) {
+        let state: Arc<dyn Any + Send + Sync> = loaded.state.clone();
+        self.0.cache.insert((A::NAME, stream), Cached { state, version: loaded.version });
+    }
+
+    pub(crate) fn forget(&self, aggregate_type: &'static str, stream: &str) {
+        self.0.cache.invalidate(&(aggregate_type, stream.to_owned()));
+    }
+
+    /// Waits for its turn on the streams; the turn lasts as long as what is returned.
+    pub(crate) async fn turn(&self, streams: &[StreamKey]) -> Vec<MutexGuard<'_, ()>> {
+        let mut places: Vec<usize> = streams
+            .iter()
+            .map(|stream| usize::try_from(self.0.hasher.hash_one(stream) % TURNS as u64).unwrap_or_default())
+            .collect();
+        // In one order for everybody, so that two commands on the same streams cannot block each other.
+        places.sort_unstable();
+        places.dedup();
+        let mut turns = Vec::with_capacity(places.len());
+        for place in places {
+            turns.push(self.0.turns[place].lock().await);
+        }
+        turns
+    }
+
+    /// Appends one command's events, all or nothing (see [`appender`]).
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn append(&self, append: Append, at: chrono::DateTime<chrono::Utc>) -> Result<Appended> {
+        self.0.appender.append(append, at).await
+    }
+
+    /// What a command was answered, if it was ever answered; with the hash of its request.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn outcome(&self, command_id: Uuid) -> Result<Option<(Vec<u8>, Result<Outcome, Refused>)>> {
+        let row = sqlx::query!(
+            "select request_hash, subject, version, position, refusal from commands where command_id = $1",
+            command_id
+        )
+        .fetch_optional(&self.0.pool)
+        .await?;
+        row.map(|row| {
+            let outcome = appender::stored(
+                Some(row.subject),
+                Some(row.version),
+                Some(row.position),
+                row.refusal,
+                true,
+            )?;
+            Ok((row.request_hash, outcome))
+        })
+        .transpose()
+    }
+
+    /// Which of these commands were answered, each with the hash of its request and the refusal, if it was one.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn answered(&self, command_ids: &[Uuid]) -> Result<HashMap<Uuid, (Vec<u8>, Option<Refused>)>> {
+        let rows = sqlx::query!(
+            "select command_id, request_hash, refusal from commands where command_id = any($1)",
+            command_ids
+        )
+        .fetch_all(&self.0.pool)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let refusal = row.refusal.as_deref().map(serde_json::from_str).transpose();
+                Ok((row.command_id, (row.request_hash, refusal.map_err(Error::unavailable)?)))
+            })
+            .collect()
+    }
+
+    /// Events after a position, at most `limit`, in order.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], also if the positions have a hole: the log never has one.
+    pub async fn read(&self, after: i64, limit: i64) -> Result<Vec<Recorded>> {
+        let rows = sqlx::query_as!(
+            EventRow,
+            r#"select position, workspace_id, workspace_position, event_id, aggregate_type, aggregate_id, sequence,
+                      event_type, event_version, payload::text as "payload!", metadata::text as "metadata!",
+                      recorded_at, effective_at
+               from events where position > $1 order by position limit $2"#,
+            after,
+            limit
+        )
+        .fetch_all(&self.0.pool)
+        .await?;
+        let mut expected = after;
+        for row in &rows {
+            expected += 1;
+            if row.position != expected {
+                return Err(Error::unavailable(format!(
+                    "the log has a hole: position {expected} is missing before {}",
+                    row.position
+                )));
+            }
+        }
+        Ok(rows.into_iter().map(Recorded::from).collect())
+    }
+
+    /// The events at these positions, in order.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn pick(&self, positions: &[i64]) -> Result<Vec<Recorded>> {
+        let rows = sqlx::query_as!(
+            EventRow,
+            r#"select position, workspace_id, workspace_position, event_id, aggregate_type, aggregate_id, sequence,
+                      event_type, event_version, payload::text as "payload!", metadata::text as "metadata!",
+                      recorded_at, effective_at
+               from events where position = any ($1) order by position"#,
+            positions
+        )
+        .fetch_all(&self.0.pool)
+        .await?;
+        Ok(rows.into_iter().map(Recorded::from).collect())
+    }
+
+    /// A thing's history: its stream after a sequence, at most `limit` events.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn history<A: Sourced>(
+        &self,
+        workspace: WorkspaceId,
+        id: &str,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<Recorded>> {
+        let rows = sqlx::query_as!(
+            EventRow,
+            r#"select position, workspace_id, workspace_position, event_id, aggregate_type, aggregate_id, sequence,
+                      event_type, event_version, payload::text as "payload!", metadata::text as "metadata!",
+                      recorded_at, effective_at
+               from events where aggregate_type = $1 and aggregate_id = $2 and sequence > $3
+               order by sequence limit $4"#,
+            A::NAME,
+            stream(workspace, id),
+            after,
+            limit
+        )
+        .fetch_all(&self.0.pool)
+        .await?;
+        Ok(rows.into_iter().map(Recorded::from).collect())
+    }
+
+    /// Every workspace that something has happened in.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn workspaces(&self) -> Result<Vec<WorkspaceId>> {
+        // From one workspace to the next in the index, over all events between.
+        let ids = sqlx::query_scalar!(
+            r#"with recursive found as (
+                   (select workspace_id from events order by workspace_id limit 1)
+                   union all
+                   select (select e.workspace_id from events e where e.workspace_id > f.workspace_id
+                           order by e.workspace_id limit 1)
+                   from found f where f.workspace_id is not null
+               )
+               select workspace_id as "id!" from found where workspace_id is not null"#
+        )
+        .fetch_all(&self.0.pool)
+        .await?;
+        Ok(ids.into_iter().map(WorkspaceId::from_uuid).collect())
+    }
+
+    /// The ids of a workspace's aggregates whose ids are TypeIDs with this prefix, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn ids<A: Sourced>(&self, workspace: WorkspaceId, prefix: &str) -> Result<Vec<String>> {
+        // Between `_` and the character after it lie all streams of that prefix, next to each other in the index.
+        let (first, end) = (format!("{prefix}_"), format!("{prefix}`"));
+        let streams = sqlx::query_scalar!(
+            "select aggregate_id from events
+             where aggregate_id >= $1 and aggregate_id < $2 and aggregate_type = $3 and sequence = 1
+             order by aggregate_id",
+            stream(workspace, &first),
+            stream(workspace, &end),
+            A::NAME,
+        )
+        .fetch_all(&self.0.pool)
+        .await?;
+        Ok(streams.into_iter().filter_map(|s| s.split_once('/').map(|(_, id)| id.to_owned())).collect())
+    }
+}
+
+/// The text that names a stream in the log.
+#[must_use]
+pub fn stream(workspace: WorkspaceId, id: &str) -> String {
+    format!("{workspace}/{id}")
+}
+
+/// One row of `events`.
+#[derive(Debug, sqlx::FromRow)]
+pub struct EventRow {
+    pub position: i64,
+    pub workspace_id: Uuid,
+    pub workspace_position: i64,
+    pub event_id: Uuid,
+    pub aggregate_type: String,
+    pub aggregate_id: String,
+    pub sequence: i64,
+    pub event_type: String,
+    pub event_version: String,
+    pub payload: String,
+    pub metadata: String,
+    pub recorded_at: chrono::DateTime<chrono::Utc>,
+    pub effective_at: chrono::DateTime<chrono::Utc>,
+}
+
+impl From<EventRow> for Recorded {
+    fn from(row: EventRow) -> Self {
+        let id = row.aggregate_id.split_once('/').map_or("", |(_, id)| id).to_owned();
+        RecordedRow {
+            position: row.position,
+            workspace: WorkspaceId::from_uuid(row.workspace_id),
+            workspace_position: row.workspace_position,
+            event_id: row.event_id,
+            aggregate_type: row.aggregate_type,
+            id,
+            sequence: row.sequence,
+            event_type: row.event_type,
+            event_version: row.event_version,
+            payload: row.payload,
+            metadata: row.metadata,
+            recorded_at: row.recorded_at,
+            effective_at: row.effective_at,
+        }
+        .into()
+    }
+}

@@ -1,0 +1,241 @@
+//! Events: what has happened to an order, each complete enough to be read alone.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use strum::AsRefStr;
+
+use super::{
+    Basis, CancelReason, CarrierFact, CarrierFactKind, Condition, Discount, Item, Settlement, Shipping,
+    Terms, Units,
+};
+use crate::ids::{
+    CustomerId, FulfilmentId, LineId, PaymentId, RefundId, ReservationId, ReturnId, Sku, StockId,
+};
+use crate::kernel::Event;
+use crate::money::{Currency, Money};
+
+/// What has happened to an order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, AsRefStr)]
+#[serde(tag = "type")]
+pub enum OrderEvent {
+    DraftCreated {
+        customer: CustomerId,
+        currency: Currency,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<String>,
+    },
+    LineAdded(Item),
+    QuantitySet {
+        line: LineId,
+        quantity: u32,
+        total: Money,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tax: Option<Money>,
+    },
+    LineRemoved {
+        line: LineId,
+    },
+    DiscountApplied(Discount),
+    ShippingSet(Shipping),
+    TaxSet {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        line: Option<LineId>,
+        amount: Money,
+    },
+    Placed(Box<Placed>),
+    StockReserved {
+        line: LineId,
+        stock: StockId,
+        reservation: ReservationId,
+        quantity: u32,
+    },
+    /// One payment so far, and all payments together.
+    PaymentCovered {
+        payment: PaymentId,
+        authorised: Money,
+        captured: Money,
+        total_authorised: Money,
+        total_captured: Money,
+    },
+    /// One refund, and all of them together.
+    RefundRecorded {
+        refund: RefundId,
+        payment: PaymentId,
+        amount: Money,
+        total_refunded: Money,
+    },
+    Confirmed {
+        basis: Basis,
+        customer: CustomerId,
+        total: Money,
+    },
+    Fulfilled {
+        fulfilment: FulfilmentId,
+        lines: Vec<FulfilledLine>,
+        /// Why it may go out unpaid.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        override_unpaid: Option<String>,
+    },
+    FulfilmentCancelled {
+        fulfilment: FulfilmentId,
+        lines: Vec<Units>,
+    },
+    Shipped {
+        fulfilment: FulfilmentId,
+        lines: Vec<FulfilledLine>,
+        /// What left the stock.
+        stock: Vec<ReservedUnits>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        carrier: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tracking: Option<String>,
+    },
+    Delivered {
+        fulfilment: FulfilmentId,
+        lines: Vec<FulfilledLine>,
+    },
+    CarrierFactObserved(CarrierFact),
+    LinesCancelled {
+        reason: CancelReason,
+        lines: Vec<CancelledLine>,
+        /// What is to be given back: the lines' worth, as far as it was paid.
+        refund: Money,
+        /// What goes back to stock.
+        released: Vec<ReservedUnits>,
+    },
+    /// The order came to nothing. While a checkout is at work (before it is confirmed), it alone gives back
+    /// money and stock, and `refund` and `released` are empty.
+    Cancelled {
+        reason: CancelReason,
+        lines: Vec<CancelledLine>,
+        shipping: Money,
+        refund: Money,
+        released: Vec<ReservedUnits>,
+    },
+    /// As with [`OrderEvent::Cancelled`], a checkout at work gives back by itself.
+    Expired {
+        refund: Money,
+        released: Vec<ReservedUnits>,
+    },
+    /// Every line that was not cancelled is delivered.
+    Completed,
+    EditBegun,
+    EditConfirmed {
+        /// What it costs more than before, or less.
+        delta: Money,
+        refund: Money,
+        released: Vec<ReservedUnits>,
+        #[serde(flatten)]
+        terms: Box<Terms>,
+    },
+    EditAbandoned {
+        released: Vec<ReservedUnits>,
+    },
+    ReturnRequested {
+        return_id: ReturnId,
+        lines: Vec<Units>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    ReturnReceived {
+        return_id: ReturnId,
+        line: LineId,
+        sku: Sku,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stock: Option<StockId>,
+        quantity: u32,
+        condition: Condition,
+        /// What these units were sold for.
+        amount: Money,
+        /// What is to be given back of it: as far as it was paid.
+        refund: Money,
+    },
+    ReturnDismissed {
+        return_id: ReturnId,
+        /// What did not come back.
+        lines: Vec<Units>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A cancelled or expired order learned something that contradicts it: a case to look into. (Money that a
+    /// checkout captured late is given back by that checkout.)
+    LateObservation {
+        observed: Observed,
+    },
+}
+
+/// An order as placed: whoever reacts to it needs nothing else.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Placed {
+    pub customer: CustomerId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    pub settlement: Settlement,
+    /// The provider's token of the payment method a checkout is to use; without one it waits to be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_method: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime<Utc>>,
+    #[serde(flatten)]
+    pub terms: Terms,
+}
+
+/// Units of a line in a parcel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FulfilledLine {
+    pub line: LineId,
+    pub sku: Sku,
+    pub quantity: u32,
+}
+
+/// Units of a line that will not be sold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CancelledLine {
+    pub line: LineId,
+    pub sku: Sku,
+    pub quantity: u32,
+    /// What they were sold for.
+    pub amount: Money,
+}
+
+/// Units of a reservation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservedUnits {
+    pub line: LineId,
+    pub stock: StockId,
+    pub reservation: ReservationId,
+    pub quantity: u32,
+}
+
+/// What a closed order learned too late.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Observed {
+    /// `amount` is what came on top of what was captured before.
+    Captured {
+        payment: PaymentId,
+        amount: Money,
+        authorised: Money,
+        captured: Money,
+    },
+    Authorised {
+        payment: PaymentId,
+        authorised: Money,
+    },
+    Reserved {
+        line: LineId,
+        stock: StockId,
+        reservation: ReservationId,
+        quantity: u32,
+    },
+    Carrier {
+        fact: CarrierFactKind,
+        at: DateTime<Utc>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fulfilment: Option<FulfilmentId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tracking: Option<String>,
+    },
+}
+
+impl Event for OrderEvent {}

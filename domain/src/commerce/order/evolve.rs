@@ -1,0 +1,256 @@
+//! Evolving: how an order takes in what has happened to it.
+
+use std::collections::BTreeMap;
+
+use super::state::{Agreed, Fulfilment, Paid, Reserved, Returning, Stage, more};
+use super::{
+    CarrierFact, Condition, Contents, Counters, Line, Observed, Order, OrderEvent, Phase, Placed,
+    ReservedUnits, Terms, Units,
+};
+use crate::ids::{FulfilmentId, LineId};
+use crate::money::Money;
+
+impl Order {
+    pub(super) fn take_in(&mut self, event: OrderEvent) {
+        use OrderEvent as E;
+        match event {
+            E::DraftCreated { customer, currency, reference } => {
+                self.phase = Some(Phase::Draft);
+                (self.customer, self.reference) = (Some(customer), reference);
+                self.contents = Some(Contents::new(currency));
+            }
+            E::Placed(placed) => self.take_in_placed(*placed),
+            E::Confirmed { basis, .. } => {
+                self.phase = Some(Phase::Confirmed);
+                if let Some(agreed) = &mut self.agreed {
+                    agreed.basis = Some(basis);
+                }
+            }
+            E::Completed => self.phase = Some(Phase::Completed),
+            E::Cancelled { lines, refund, released, .. } => {
+                (self.phase, self.contents) = (Some(Phase::Cancelled), None);
+                if let Some(agreed) = &mut self.agreed {
+                    let units = lines.into_iter().map(|line| (line.line, line.quantity, line.amount));
+                    agreed.cancelled(units, refund, &released);
+                    agreed.total_credited = agreed.terms.total;
+                }
+            }
+            E::Expired { refund, released } => {
+                self.phase = Some(Phase::Expired);
+                if let Some(agreed) = &mut self.agreed {
+                    agreed.cancelled(std::iter::empty(), refund, &released);
+                    agreed.total_credited = agreed.terms.total;
+                }
+            }
+            E::EditBegun => self.contents = self.agreed.as_ref().map(|agreed| agreed.terms.contents()),
+            E::EditConfirmed { refund, released, terms, .. } => {
+                self.contents = None;
+                if let Some(agreed) = &mut self.agreed {
+                    agreed.edited(*terms, refund, &released);
+                }
+            }
+            E::EditAbandoned { released } => {
+                self.contents = None;
+                if let Some(agreed) = &mut self.agreed {
+                    agreed.take(&released);
+                }
+            }
+            E::LineAdded(_)
+            | E::QuantitySet { .. }
+            | E::LineRemoved { .. }
+            | E::DiscountApplied(_)
+            | E::ShippingSet(_)
+            | E::TaxSet { .. } => {
+                if let Some(contents) = &mut self.contents {
+                    contents.take_in(event);
+                }
+            }
+            event => {
+                if let Some(agreed) = &mut self.agreed {
+                    agreed.take_in(event);
+                }
+            }
+        }
+    }
+
+    fn take_in_placed(&mut self, placed: Placed) {
+        let Placed { customer, reference, settlement, expires_at, terms, .. } = placed;
+        self.phase = Some(Phase::Placed);
+        (self.customer, self.reference) = (Some(customer), reference);
+        self.contents = None;
+        let nothing = Money::zero(terms.total.currency);
+        self.agreed = Some(Agreed {
+            settlement,
+            expires_at,
+            basis: None,
+            counters: counters_of(&terms),
+            terms,
+            credited: BTreeMap::new(),
+            total_credited: nothing,
+            given_back: nothing,
+            reservations: BTreeMap::new(),
+            payments: BTreeMap::new(),
+            refunds: BTreeMap::new(),
+            fulfilments: BTreeMap::new(),
+            returns: BTreeMap::new(),
+            carrier: Vec::new(),
+        });
+    }
+}
+
+fn counters_of(terms: &Terms) -> BTreeMap<LineId, Counters> {
+    let ordered =
+        |line: &Line| (line.line, Counters { ordered: u64::from(line.quantity), ..Counters::default() });
+    terms.lines.iter().map(ordered).collect()
+}
+
+impl Agreed {
+    fn take_in(&mut self, event: OrderEvent) {
+        use OrderEvent as E;
+        match event {
+            E::StockReserved { line, stock, reservation, quantity }
+            | E::LateObservation { observed: Observed::Reserved { line, stock, reservation, quantity } } => {
+                self.reservations.entry(line).or_default().push(Reserved { stock, reservation, quantity });
+                self.count(line, |counters| counters.allocated += u64::from(quantity));
+            }
+            E::PaymentCovered { payment, authorised, captured, .. } => {
+                self.payments.insert(payment, Paid { authorised, captured });
+            }
+            E::LateObservation { observed: Observed::Captured { payment, authorised, captured, .. } } => {
+                self.payments.insert(payment, Paid { authorised, captured });
+            }
+            E::LateObservation { observed: Observed::Authorised { payment, authorised } } => {
+                let captured = Money::zero(authorised.currency);
+                self.payments.entry(payment).or_insert(Paid { authorised, captured }).authorised = authorised;
+            }
+            E::RefundRecorded { refund, amount, .. } => _ = self.refunds.insert(refund, amount),
+            E::Fulfilled { fulfilment, lines, override_unpaid } => {
+                lines
+                    .iter()
+                    .for_each(|line| self.count(line.line, |c| c.fulfilled += u64::from(line.quantity)));
+                let overridden = override_unpaid.is_some();
+                self.fulfilments.insert(fulfilment, Fulfilment { lines, overridden, stage: Stage::Packed });
+            }
+            E::FulfilmentCancelled { fulfilment, lines } => {
+                lines
+                    .iter()
+                    .for_each(|line| self.count(line.line, |c| c.fulfilled -= u64::from(line.quantity)));
+                self.stage(fulfilment, Stage::Cancelled);
+            }
+            E::Shipped { fulfilment, lines, stock, .. } => {
+                lines
+                    .iter()
+                    .for_each(|line| self.count(line.line, |c| c.shipped += u64::from(line.quantity)));
+                self.stage(fulfilment, Stage::Shipped);
+                self.draw(&stock);
+            }
+            E::Delivered { fulfilment, lines } => {
+                lines
+                    .iter()
+                    .for_each(|line| self.count(line.line, |c| c.delivered += u64::from(line.quantity)));
+                self.stage(fulfilment, Stage::Delivered);
+            }
+            E::CarrierFactObserved(fact) => self.carrier.push(fact),
+            E::LateObservation { observed: Observed::Carrier { fact, at, fulfilment, tracking } } => {
+                self.carrier.push(CarrierFact { kind: fact, at, fulfilment, tracking });
+            }
+            E::LinesCancelled { lines, refund, released, .. } => {
+                let units = lines.into_iter().map(|line| (line.line, line.quantity, line.amount));
+                self.cancelled(units, refund, &released);
+            }
+            E::ReturnRequested { return_id, lines, .. } => {
+                lines.iter().for_each(|line| {
+                    self.count(line.line, |c| c.return_requested += u64::from(line.quantity))
+                });
+                let returning =
+                    |Units { line, quantity }| Returning { line, requested: quantity, open: quantity };
+                self.returns.insert(return_id, lines.into_iter().map(returning).collect());
+            }
+            E::ReturnReceived { return_id, line, quantity, condition, amount, refund, .. } => {
+                self.count(line, |counters| {
+                    counters.return_received += u64::from(quantity);
+                    if condition == Condition::Damaged {
+                        counters.written_off += u64::from(quantity);
+                    }
+                });
+                let lines = self.returns.entry(return_id).or_default();
+                lines.iter_mut().filter(|of| of.line == line).for_each(|of| of.open -= quantity);
+                self.credit(line, amount);
+                add(&mut self.given_back, refund);
+            }
+            E::ReturnDismissed { return_id, lines, .. } => {
+                lines.iter().for_each(|line| {
+                    self.count(line.line, |c| c.return_dismissed += u64::from(line.quantity))
+                });
+                self.returns.entry(return_id).or_default().iter_mut().for_each(|line| line.open = 0);
+            }
+            _ => {}
+        }
+    }
+
+    fn cancelled(
+        &mut self,
+        units: impl Iterator<Item = (LineId, u32, Money)>,
+        refund: Money,
+        released: &[ReservedUnits],
+    ) {
+        for (line, quantity, amount) in units {
+            self.count(line, |counters| counters.cancelled += u64::from(quantity));
+            self.credit(line, amount);
+        }
+        add(&mut self.given_back, refund);
+        self.take(released);
+    }
+
+    fn edited(&mut self, terms: Terms, refund: Money, released: &[ReservedUnits]) {
+        self.take(released);
+        let mut counters = counters_of(&terms);
+        for (line, counters) in &mut counters {
+            counters.allocated = self.reserved(*line);
+        }
+        self.counters = counters;
+        self.terms = terms;
+        add(&mut self.given_back, refund);
+    }
+
+    fn credit(&mut self, line: LineId, amount: Money) {
+        add(self.credited.entry(line).or_insert(Money::zero(amount.currency)), amount);
+        add(&mut self.total_credited, amount);
+    }
+
+    /// Reserved units that are set free: they are not allocated any more.
+    fn take(&mut self, released: &[ReservedUnits]) {
+        self.draw(released);
+        for units in released {
+            self.count(units.line, |counters| {
+                counters.allocated = counters.allocated.saturating_sub(u64::from(units.quantity));
+            });
+        }
+    }
+
+    /// Reserved units that leave their reservation.
+    fn draw(&mut self, drawn: &[ReservedUnits]) {
+        for units in drawn {
+            let reservations = self.reservations.entry(units.line).or_default();
+            for held in reservations.iter_mut().filter(|held| held.reservation == units.reservation) {
+                held.quantity = held.quantity.saturating_sub(units.quantity);
+            }
+        }
+    }
+
+    fn count(&mut self, line: LineId, change: impl FnOnce(&mut Counters)) {
+        if let Some(counters) = self.counters.get_mut(&line) {
+            change(counters);
+        }
+    }
+
+    fn stage(&mut self, fulfilment: FulfilmentId, stage: Stage) {
+        if let Some(fulfilment) = self.fulfilments.get_mut(&fulfilment) {
+            fulfilment.stage = stage;
+        }
+    }
+}
+
+fn add(sum: &mut Money, amount: Money) {
+    *sum = more(*sum, amount);
+}

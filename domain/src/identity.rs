@@ -1,0 +1,4 @@
+//! Identity.
+
+pub mod api_key;
+pub mod workspace;

@@ -1,0 +1,275 @@
+//! Ids: what things are called, outside (a TypeID: `ord_01h455vb4pex5vsknk084sn02q`) and inside (a UUID).
+//!
+//! The text form is the TypeID specification's: a prefix of 2 to 5 lower-case letters, `_`, and the UUID's 128
+//! bits in 26 characters of Crockford's base 32 (lower case, no i, l, o, u; the first is 0 to 7).
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+const LENGTH: usize = 26;
+
+/// A text that is not the id it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an id of the form {prefix}_ and 26 characters of 0-9 a-z without i, l, o, u")]
+pub struct NotAnId {
+    pub prefix: &'static str,
+}
+
+fn encode(uuid: Uuid) -> String {
+    let bits = uuid.as_u128();
+    (0..LENGTH).rev().map(|i| ALPHABET[((bits >> (5 * i)) & 31) as usize] as char).collect()
+}
+
+fn decode(text: &str) -> Option<Uuid> {
+    if text.len() != LENGTH || text.as_bytes()[0] > b'7' {
+        return None;
+    }
+    text.bytes()
+        .try_fold(0u128, |bits, byte| {
+            ALPHABET.iter().position(|&letter| letter == byte).map(|value| (bits << 5) | value as u128)
+        })
+        .map(Uuid::from_u128)
+}
+
+/// A kind of id: what all of them can do.
+pub trait TypedId: Copy + Eq + fmt::Display + FromStr<Err = NotAnId> + Send + Sync + 'static {
+    const PREFIX: &'static str;
+    fn from_uuid(uuid: Uuid) -> Self;
+    fn uuid(self) -> Uuid;
+}
+
+macro_rules! typed_id {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(into = "String", try_from = "String")]
+        pub struct $name(Uuid);
+
+        impl $name {
+            pub const PREFIX: &'static str = $prefix;
+
+            #[must_use]
+            pub const fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            #[must_use]
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl TypedId for $name {
+            const PREFIX: &'static str = $prefix;
+            fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+            fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "_{}"), encode(self.0))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAnId;
+            fn from_str(text: &str) -> Result<Self, NotAnId> {
+                text.strip_prefix(concat!($prefix, "_"))
+                    .and_then(decode)
+                    .map(Self)
+                    .ok_or(NotAnId { prefix: $prefix })
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NotAnId;
+            fn try_from(text: String) -> Result<Self, NotAnId> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.to_string()
+            }
+        }
+    )*};
+}
+
+typed_id! {
+    /// A tenant.
+    WorkspaceId = "ws";
+    /// An API key (the public half of it).
+    ApiKeyId = "key";
+    /// A buyer, as the workspace knows them.
+    CustomerId = "cus";
+    ProductId = "prod";
+    CartId = "cart";
+    OrderId = "ord";
+    /// One line of an order or a cart.
+    LineId = "line";
+    /// Goods handed over together.
+    FulfilmentId = "ful";
+    /// A return (RMA).
+    ReturnId = "ret";
+    /// Units of one stock item set aside.
+    ReservationId = "res";
+    /// A payment intent.
+    PaymentId = "pay";
+    /// One attempt at a payment.
+    AttemptId = "att";
+    /// One capture of an authorised payment.
+    CaptureId = "cap";
+    RefundId = "rfnd";
+    /// A checkout: the process that takes one order from placed to confirmed.
+    CheckoutId = "chk";
+}
+
+/// A stock keeping unit: the seller's own code, 1 to 64 of `A-Z a-z 0-9 . _ -`, beginning with a letter or digit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Sku(String);
+
+/// Where stock lies: the seller's own code, of the same form as a [`Sku`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Location(String);
+
+/// A text that is no code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a code is 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or a digit")]
+pub struct NotACode;
+
+fn is_code(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.as_bytes()[0].is_ascii_alphanumeric()
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+macro_rules! code {
+    ($($name:ident)*) => {$(
+        impl $name {
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotACode;
+            fn from_str(text: &str) -> Result<Self, NotACode> {
+                if is_code(text) { Ok(Self(text.to_owned())) } else { Err(NotACode) }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NotACode;
+            fn try_from(text: String) -> Result<Self, NotACode> {
+                if is_code(&text) { Ok(Self(text)) } else { Err(NotACode) }
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(code: $name) -> String {
+                code.0
+            }
+        }
+    )*};
+}
+
+code! { Sku Location }
+
+/// One pool of stock: a SKU at a location; its stream's id is `<sku>@<location>`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct StockId {
+    pub sku: Sku,
+    pub location: Location,
+}
+
+impl fmt::Display for StockId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.sku, self.location)
+    }
+}
+
+impl FromStr for StockId {
+    type Err = NotACode;
+    fn from_str(text: &str) -> Result<Self, NotACode> {
+        let (sku, location) = text.split_once('@').ok_or(NotACode)?;
+        Ok(Self { sku: sku.parse()?, location: location.parse()? })
+    }
+}
+
+impl TryFrom<String> for StockId {
+    type Error = NotACode;
+    fn try_from(text: String) -> Result<Self, NotACode> {
+        text.parse()
+    }
+}
+
+impl From<StockId> for String {
+    fn from(id: StockId) -> String {
+        id.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn is_the_form_of_the_typeid_specification() {
+        // From the specification's valid.json.
+        let uuid = Uuid::parse_str("01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
+        assert_eq!(encode(uuid), "01h455vb4pex5vsknk084sn02q");
+        assert_eq!(encode(Uuid::nil()), "00000000000000000000000000");
+        assert_eq!(encode(Uuid::max()), "7zzzzzzzzzzzzzzzzzzzzzzzzz");
+    }
+
+    #[test]
+    fn takes_no_other_form() {
+        for text in [
+            "",
+            "ord_",
+            "ord",
+            "pay_01h455vb4pex5vsknk084sn02q",
+            "ord_81h455vb4pex5vsknk084sn02q",
+            "ord_01H455VB4PEX5VSKNK084SN02Q",
+            "ord_01h455vb4pex5vsknk084sn02",
+            "ord_01h455vb4pex5vsknk084sn02qq",
+            "ord_01h455vb4pex5vsknk084sn0lq",
+            "ord_\u{e9}1h455vb4pex5vsknk084sn02",
+        ] {
+            assert_eq!(text.parse::<OrderId>(), Err(NotAnId { prefix: "ord" }), "{text}");
+        }
+        for text in ["", "-a", "a b", "a@b", "é", &"x".repeat(65)] {
+            assert_eq!(text.parse::<Sku>(), Err(NotACode), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn comes_back_as_it_went(bits: u128) {
+            let id = OrderId::from_uuid(Uuid::from_u128(bits));
+            prop_assert_eq!(id.to_string().parse::<OrderId>(), Ok(id));
+            let json = serde_json::to_string(&id).unwrap();
+            prop_assert_eq!(serde_json::from_str::<OrderId>(&json).unwrap(), id);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Adapters: one file per vendor, each implementing a port.
+
+pub mod gateway;

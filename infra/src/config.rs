@@ -1,0 +1,358 @@
+//! Config: every option, from the commented defaults (`config.default.toml`), a file and the environment.
+//!
+//! Read once, at start; all mistakes are told at once, each with where it stands and what to do about it. What is
+//! secret shows in no log.
+
+mod layers;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use layers::Layers;
+
+/// The options, checked.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The folder of what is kept beside the database.
+    pub data: PathBuf,
+    pub database: Database,
+    pub kafka: Kafka,
+    pub http: Http,
+    pub gateway: Gateway,
+    pub subscriptions: Subscriptions,
+    pub log: Log,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// As the run-time role.
+    pub url: Secret,
+    #[serde(deserialize_with = "none_if_empty")]
+    pub migrate_url: Option<Secret>,
+    pub connections: u32,
+    pub cached_aggregates: u32,
+    /// Whether a server that may lose what it has confirmed is refused.
+    pub durable: bool,
+}
+
+impl Database {
+    /// As the role that owns the tables.
+    #[must_use]
+    pub fn owner_url(&self) -> &Secret {
+        self.migrate_url.as_ref().unwrap_or(&self.url)
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kafka {
+    /// None: the relay does not run.
+    #[serde(deserialize_with = "none_if_empty")]
+    pub brokers: Option<String>,
+    pub prefix: String,
+    pub partitions: u32,
+    pub retention_days: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    pub listen: String,
+    pub connections: u32,
+    pub connections_per_peer: u32,
+    pub command_bytes: u32,
+    #[serde(rename = "head_time_ms", deserialize_with = "milliseconds")]
+    pub head_time: Duration,
+    #[serde(rename = "body_time_ms", deserialize_with = "milliseconds")]
+    pub body_time: Duration,
+    #[serde(rename = "request_time_ms", deserialize_with = "milliseconds")]
+    pub request_time: Duration,
+    #[serde(rename = "fresh_time_ms", deserialize_with = "milliseconds")]
+    pub fresh_time: Duration,
+    #[serde(deserialize_with = "none_if_empty")]
+    pub cursor_key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gateway {
+    pub url: String,
+    #[serde(deserialize_with = "none_if_empty")]
+    pub webhook_secret: Option<Secret>,
+    #[serde(rename = "timeout_ms", deserialize_with = "milliseconds")]
+    pub timeout: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subscriptions {
+    /// How long ownership lasts without a sign of life.
+    #[serde(rename = "lease_ms", deserialize_with = "milliseconds")]
+    pub lease: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub filter: String,
+    pub format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    Json,
+    Text,
+}
+
+/// A text that shows in no log.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct Secret(String);
+
+impl Secret {
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// Options that make no sense: all of them.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration cannot be used:\n{}", .0.iter().map(|m| format!("  - {m}")).collect::<Vec<_>>().join("\n"))]
+pub struct Mistakes(pub Vec<String>);
+
+impl Config {
+    /// Reads the defaults, the file if there is one, and the environment.
+    ///
+    /// # Errors
+    /// [`Mistakes`]: all that were found.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Mistakes> {
+        let mut layers = Layers::read(file, environment)?;
+        let config: Self = layers.options()?;
+        config.check(&mut layers);
+        layers.done().map(|()| config)
+    }
+
+    fn check(&self, layers: &mut Layers) {
+        let url = |secret: &Secret| sqlx::postgres::PgConnectOptions::from_str(secret.reveal()).is_ok();
+        let form = "give it the form postgres://USER:PASSWORD@HOST:PORT/NAME";
+        if self.database.url.reveal().is_empty() {
+            layers.mistake("database.url", &format!("it is missing: set DATABASE_URL, and {form}"));
+        } else {
+            layers.expect("database.url", url(&self.database.url), form);
+        }
+        layers.expect("database.migrate_url", self.database.migrate_url.as_ref().is_none_or(url), form);
+        layers.within("database.connections", self.database.connections, 2, 1_000);
+        layers.within("database.cached_aggregates", self.database.cached_aggregates, 0, 10_000_000);
+
+        let brokers = self.kafka.brokers.as_deref().is_none_or(|all| all.split(',').all(is_host_and_port));
+        layers.expect("kafka.brokers", brokers, "give HOST:PORT, several with commas between them");
+        let is_prefix = (1..=100).contains(&self.kafka.prefix.len())
+            && self
+                .kafka
+                .prefix
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+        layers.expect("kafka.prefix", is_prefix, "give 1 to 100 of A-Z a-z 0-9 . _ -");
+        layers.within("kafka.partitions", self.kafka.partitions, 1, 1_000);
+        layers.within("kafka.retention_days", self.kafka.retention_days, 1, 36_500);
+
+        let listens = SocketAddr::from_str(&self.http.listen).is_ok();
+        layers.expect(
+            "http.listen",
+            listens,
+            "give an address and a port, as in 127.0.0.1:8080 or [::]:8080",
+        );
+        layers.within("http.connections", self.http.connections, 1, 100_000);
+        layers.within("http.connections_per_peer", self.http.connections_per_peer, 1, 100_000);
+        layers.within("http.command_bytes", self.http.command_bytes, 1_024, 1 << 20);
+        for (option, time) in [
+            ("http.head_time_ms", self.http.head_time),
+            ("http.body_time_ms", self.http.body_time),
+            ("http.request_time_ms", self.http.request_time),
+            ("gateway.timeout_ms", self.gateway.timeout),
+        ] {
+            layers.within(option, whole_ms(time), 100, 600_000);
+        }
+        layers.within("http.fresh_time_ms", whole_ms(self.http.fresh_time), 0, 60_000);
+        layers.expect(
+            "http.fresh_time_ms",
+            self.http.fresh_time < self.http.request_time,
+            "a read cannot wait longer than a request may take (http.request_time_ms)",
+        );
+
+        let is_http = ["http://", "https://"].iter().any(|scheme| {
+            self.gateway.url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty() && !rest.contains(' '))
+        });
+        layers.expect("gateway.url", is_http, "give a URL, as in http://127.0.0.1:8081");
+        let long = self.gateway.webhook_secret.as_ref().is_none_or(|secret| secret.reveal().len() >= 24);
+        layers.expect("gateway.webhook_secret", long, "give at least 24 characters, or none");
+
+        layers.within("subscriptions.lease_ms", whole_ms(self.subscriptions.lease), 100, 600_000);
+        let filters = tracing_subscriber::EnvFilter::try_new(&self.log.filter).is_ok();
+        layers.expect(
+            "log.filter",
+            filters,
+            "give a level, or levels by module, as in info,infra::relay=debug",
+        );
+    }
+
+    /// The file of the key that signs cursors.
+    #[must_use]
+    pub fn cursor_key_file(&self) -> PathBuf {
+        self.http.cursor_key_file.clone().unwrap_or_else(|| self.data.join("cursor.key"))
+    }
+}
+
+/// The defaults, with their comments.
+#[must_use]
+pub fn defaults() -> &'static str {
+    layers::DEFAULTS
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    text.trim().rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}
+
+fn whole_ms(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
+}
+
+fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u32::deserialize(deserializer).map(|ms| Duration::from_millis(ms.into()))
+}
+
+fn none_if_empty<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok((!text.is_empty()).then(|| T::from(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: (&str, &str) = ("DATABASE_URL", "postgres://u:hush@db/mewayz");
+
+    fn load(file: &str, environment: &[(&str, &str)]) -> Result<Config, Mistakes> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mewayz.toml");
+        std::fs::write(&path, file).unwrap();
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::load(Some(&path), environment)
+    }
+
+    #[test]
+    fn the_defaults_need_a_database_only() {
+        let config = load("", &[URL]).unwrap();
+        assert_eq!(config.http.listen, "127.0.0.1:8080");
+        assert_eq!(config.kafka.brokers, None);
+        assert_eq!(config.subscriptions.lease, Duration::from_secs(3));
+        assert_eq!(config.database.owner_url().reveal(), URL.1);
+        assert_eq!(config.cursor_key_file(), Path::new(".run/cursor.key"));
+
+        let Err(Mistakes(mistakes)) = load("", &[]) else { panic!("a database is needed") };
+        assert_eq!(mistakes.len(), 1);
+        assert!(mistakes[0].starts_with("database.url: it is missing: set DATABASE_URL"), "{mistakes:?}");
+    }
+
+    #[test]
+    fn the_environment_comes_before_the_file_and_the_file_before_the_defaults() {
+        let file = "[http]\nlisten = \"127.0.0.1:1\"\nconnections = 7\n[kafka]\nprefix = \"file\"";
+        let config = load(file, &[URL, ("MEWAYZ_HTTP__LISTEN", "127.0.0.1:2")]).unwrap();
+        assert_eq!((config.http.listen.as_str(), config.http.connections), ("127.0.0.1:2", 7));
+        assert_eq!((config.kafka.prefix.as_str(), config.kafka.partitions), ("file", 12));
+    }
+
+    #[test]
+    fn takes_the_names_that_everybody_knows() {
+        let config = load(
+            "",
+            &[
+                URL,
+                ("KAFKA_BROKERS", "a:1,b:2"),
+                ("MEWAYZ_MIGRATE_URL", "postgres://owner@db/mewayz"),
+                ("MEWAYZ_DATA", "/var/lib/mewayz"),
+                ("MEWAYZ_LISTEN", "[::]:80"),
+                ("MEWAYZ_KEY", "not an option"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(config.kafka.brokers.as_deref(), Some("a:1,b:2"));
+        assert_eq!(config.database.owner_url().reveal(), "postgres://owner@db/mewayz");
+        assert_eq!(config.data, Path::new("/var/lib/mewayz"));
+        assert_eq!(config.http.listen, "[::]:80");
+    }
+
+    #[test]
+    fn tells_all_mistakes_at_once_and_where_they_stand() {
+        let file =
+            "[http]\nlisten = \"here\"\nlissten = \"x\"\nconnections = \"many\"\n[kafak]\nprefix = \"x\"";
+        let Err(Mistakes(mistakes)) = load(
+            file,
+            &[
+                ("MEWAYZ_DATABASE__URL", "mysql"),
+                ("MEWAYZ_DATABASE__DURABLE", "perhaps"),
+                ("MEWAYZ_GATEWAY__WEBHOOK_SECRET", "hush"),
+                ("MEWAYZ_LOG__FORMAT", "xml"),
+                ("MEWAYZ_SUBSCRIPTIONS__LEASE_MS", "-1"),
+            ],
+        ) else {
+            panic!("nothing of this is right")
+        };
+        for (option, what) in [
+            ("http.listen (", "an address and a port"),
+            ("http.lissten (", "there is no such option; [http] has body_time_ms, "),
+            ("http.connections (", "a whole number"),
+            ("kafak (", "there is no such option; there are data, database, "),
+            ("database.url (the environment)", "postgres://"),
+            ("database.durable (the environment)", "true or false"),
+            ("gateway.webhook_secret (the environment)", "24 characters"),
+            ("log.format (the environment)", "auto, json or text"),
+            ("subscriptions.lease_ms (the environment)", "a whole number"),
+        ] {
+            assert!(
+                mistakes.iter().any(|m| m.starts_with(option) && m.contains(what)),
+                "{option}: {mistakes:#?}"
+            );
+        }
+        assert_eq!(mistakes.len(), 9, "{mistakes:#?}");
+        assert!(!mistakes.concat().contains("hush"));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_or_no_toml_is_a_mistake() {
+        let none = Config::load(Some(Path::new("/nowhere/mewayz.toml")), []).unwrap_err();
+        assert!(none.to_string().contains("/nowhere/mewayz.toml"), "{none}");
+        assert!(load("[http", &[URL]).unwrap_err().0[0].contains("mewayz.toml"));
+    }
+
+    #[test]
+    fn secrets_show_in_no_log() {
+        let config = load("", &[URL, ("MEWAYZ_GATEWAY__WEBHOOK_SECRET", &"hush".repeat(8))]).unwrap();
+        assert!(!format!("{config:?}").contains("hush"));
+    }
+}

@@ -1,0 +1,11 @@
+//! Infra: what touches the world.
+
+pub mod adapter;
+pub mod config;
+pub mod gateway;
+pub mod log;
+pub mod relay;
+pub mod subscription;
+pub mod telemetry;
+
+pub use commands::failpoint;

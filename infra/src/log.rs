@@ -1,0 +1,135 @@
+//! Log: the event log as this process follows it.
+//!
+//! One task reads what is new, once, for everybody who follows; the newest events stay in a bounded window, each
+//! parsed at most once. Who is further behind reads for itself.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use commands::{EventStore, Result};
+use domain::kernel::Recorded;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Events that are read at once.
+const PAGE: i64 = 2_000;
+/// The window's bounds.
+const WINDOW_EVENTS: usize = 8_000;
+const WINDOW_BYTES: usize = 8 << 20;
+/// How often others' appends are looked for: often while there are some, seldom while there are none.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// The log, followed. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Log {
+    store: EventStore,
+    window: Arc<Mutex<Window>>,
+    tail: watch::Receiver<i64>,
+}
+
+#[derive(Debug, Default)]
+struct Window {
+    events: VecDeque<Arc<Recorded>>,
+    bytes: usize,
+}
+
+impl Log {
+    /// Follows the store's log until told to stop.
+    ///
+    /// # Errors
+    /// If the log's end cannot be read at first.
+    pub async fn follow(store: EventStore, stop: CancellationToken) -> Result<Self> {
+        let head = store.head().await?;
+        let (moved, tail) = watch::channel(head);
+        let log = Self { store, window: Arc::default(), tail };
+        tokio::spawn(log.clone().run(head, moved, stop));
+        Ok(log)
+    }
+
+    /// The log's end as far as this process has read.
+    #[must_use]
+    pub fn tail(&self) -> i64 {
+        *self.tail.borrow()
+    }
+
+    #[must_use]
+    pub fn store(&self) -> &EventStore {
+        &self.store
+    }
+
+    /// Events after a position: at least one; waits for it. `limit` bounds how many.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub async fn after(&self, position: i64, limit: usize) -> Result<Vec<Arc<Recorded>>> {
+        let mut tail = self.tail.clone();
+        loop {
+            // The sender lives as long as the following; once it is gone nobody waits for events.
+            if tail.wait_for(|&tail| tail > position).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            if let Some(events) = self.recent(position, limit) {
+                return Ok(events);
+            }
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX).min(PAGE);
+            let events = self.store.read(position, limit).await?;
+            if !events.is_empty() {
+                return Ok(events.into_iter().map(Arc::new).collect());
+            }
+        }
+    }
+
+    fn recent(&self, position: i64, limit: usize) -> Option<Vec<Arc<Recorded>>> {
+        let window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = window.events.front()?.position;
+        let skip = usize::try_from(position + 1 - first).ok()?;
+        let events: Vec<_> = window.events.iter().skip(skip).take(limit).cloned().collect();
+        (!events.is_empty()).then_some(events)
+    }
+
+    async fn run(self, mut last: i64, moved: watch::Sender<i64>, stop: CancellationToken) {
+        let mut newest = self.store.newest();
+        let mut pause = SHORTEST_PAUSE;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                seen = newest.wait_for(|&newest| newest > last) => {
+                    if seen.is_err() {
+                        return;
+                    }
+                }
+                () = tokio::time::sleep(pause) => {}
+            }
+            match self.store.read(last, PAGE).await {
+                Ok(events) if events.is_empty() => pause = (pause * 2).min(LONGEST_PAUSE),
+                Ok(events) => {
+                    pause = SHORTEST_PAUSE;
+                    last += i64::try_from(events.len()).unwrap_or_default();
+                    self.take_in(events);
+                    moved.send_replace(last);
+                }
+                Err(error) => {
+                    tracing::warn!(error = %error, "the log cannot be read; trying again");
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(Duration::from_millis(500)) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_in(&self, events: Vec<Recorded>) {
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        for event in events {
+            window.bytes += event.payload.len() + event.metadata.len();
+            window.events.push_back(Arc::new(event));
+        }
+        while window.events.len() > WINDOW_EVENTS || window.bytes > WINDOW_BYTES {
+            let Some(oldest) = window.events.pop_front() else { break };
+            window.bytes -= oldest.payload.len() + oldest.metadata.len();
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! Relay: the log, exactly, in Kafka: every event once, in order, no gap.
+//!
+//! There is one leader, whose `transactional.id` is fixed: taking over fences who led before and aborts what they
+//! left, and only then is it read how far the topics are. Each Kafka transaction carries one contiguous range of
+//! positions and the range's end (see [`progress`]). A leader that fails in any way, or cannot know whether its
+//! commit was taken, takes over again from the beginning, unless another has led meanwhile: then it stops.
+//!
+//! Kafka may be away for as long as it likes: nothing waits for the relay, and it catches up.
+
+mod error;
+mod leader;
+pub mod progress;
+pub mod rebuild;
+pub mod record;
+mod topics;
+pub mod verify;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use commands::EventStore;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub use error::RelayError;
+use leader::{Batch, Leader};
+use progress::Progress;
+pub use topics::Quiet;
+
+/// How long the relay waits before it looks for new events; they double from the first to the last while there
+/// are none. Events that this process appends need no look.
+const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(50));
+/// The same, for taking over after a failure.
+const TRY_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// How long a transaction under way is waited for when the relay is told to stop.
+const GRACE: Duration = Duration::from_secs(3);
+/// How often the lag is told while nothing happens.
+const REPORT: Duration = Duration::from_secs(1);
+
+/// Where and how to relay.
+#[derive(Debug, Clone)]
+pub struct RelayConfig {
+    pub brokers: String,
+    /// Begins the names of the topics and the transactional id: one per event store.
+    pub prefix: String,
+    /// Of each topic of events; never to be changed, or the order per key is lost.
+    pub partitions: i32,
+    /// How long events are kept in Kafka. The whole history always comes from the store.
+    pub retention: Duration,
+    /// A transaction open for longer is aborted by Kafka: until then it would hide what follows it.
+    pub transaction_timeout: Duration,
+    /// The most events of one transaction.
+    pub batch_records: usize,
+    /// About the most payload bytes of one transaction.
+    pub batch_bytes: usize,
+}
+
+impl Default for RelayConfig {
+    fn default() -> Self {
+        Self {
+            brokers: "127.0.0.1:9092".into(),
+            prefix: "mewayz".into(),
+            partitions: 12,
+            retention: Duration::from_secs(30 * 24 * 60 * 60),
+            transaction_timeout: Duration::from_secs(10),
+            batch_records: 4000,
+            batch_bytes: 4 << 20,
+        }
+    }
+}
+
+/// How far the relay is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RelayState {
+    /// The last position that is in the topics.
+    pub position: i64,
+    /// The end of the log, as last seen.
+    pub head: i64,
+    /// Whether this relay leads, as far as it knows.
+    pub leading: bool,
+}
+
+impl RelayState {
+    #[must_use]
+    pub fn lag(&self) -> i64 {
+        (self.head - self.position).max(0)
+    }
+}
+
+/// The relay of one event store.
+#[derive(Debug)]
+pub struct Relay {
+    store: EventStore,
+    config: RelayConfig,
+    /// Who this is, among the relays that ever led.
+    id: Uuid,
+    state: watch::Sender<RelayState>,
+}
+
+impl Relay {
+    #[must_use]
+    pub fn new(store: EventStore, config: RelayConfig) -> Self {
+        Self { store, config, id: Uuid::now_v7(), state: watch::Sender::default() }
+    }
+
+    /// How far it is, from now on.
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<RelayState> {
+        self.state.subscribe()
+    }
+
+    /// Relays until it is told to stop. While Kafka or the store is away, it tries again.
+    ///
+    /// # Errors
+    /// Those of [`RelayError`] that are final; [`RelayError::Fenced`] if another relay has taken over.
+    pub async fn run(&self, shutdown: CancellationToken) -> Result<(), RelayError> {
+        tokio::select! {
+            result = self.lead_again_and_again(&shutdown) => {
+                self.state.send_modify(|state| state.leading = false);
+                result
+            }
+            () = self.report() => Ok(()),
+        }
+    }
+
+    async fn lead_again_and_again(&self, shutdown: &CancellationToken) -> Result<(), RelayError> {
+        let mut led = false;
+        let mut pause = TRY_AGAIN.0;
+        loop {
+            let before = self.state.borrow().position;
+            let error = match self.lead(&mut led, shutdown).await {
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_final() => return Err(error),
+                Err(error) => error,
+            };
+            self.state.send_modify(|state| state.leading = false);
+            if self.state.borrow().position > before {
+                pause = TRY_AGAIN.0;
+            }
+            let reason = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::warn!(%error, reason, "the relay is interrupted; it will take over again");
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(TRY_AGAIN.1),
+            }
+        }
+    }
+
+    /// Takes over and relays, until something fails.
+    async fn lead(&self, led: &mut bool, shutdown: &CancellationToken) -> Result<(), RelayError> {
+        let (leader, progress) = tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            taken = self.take_over(*led) => taken?,
+        };
+        *led = true;
+        let position = progress.position;
+        self.state.send_modify(|state| (state.position, state.leading) = (position, true));
+        tracing::info!(position, topic_epoch = %progress.topic_epoch, "the relay leads");
+
+        let (batches, waiting) = mpsc::channel(1);
+        let state = self.state.clone();
+        let writing = blocking(move || {
+            leader.write(waiting, progress, |position| {
+                state.send_modify(|state| {
+                    state.position = position;
+                    state.head = state.head.max(position);
+                });
+            })
+        });
+        let read = self.read(position, batches, shutdown).await;
+        if !shutdown.is_cancelled() {
+            return writing.await.and(read);
+        }
+        // What is left open if Kafka is away now will be aborted by whoever leads next.
+        tokio::time::timeout(GRACE, writing).await.unwrap_or(Ok(()))
+    }
+
+    /// Becomes the leader: fences who led, then finds out how far the topics are, and says so in its own name.
+    async fn take_over(&self, led: bool) -> Result<(Leader, Progress), RelayError> {
+        let config = self.config.clone();
+        if led && self.another_has_led().await? {
+            return Err(RelayError::Fenced);
+        }
+        let leader = blocking(move || Leader::new(&config)).await?;
+        let config = self.config.clone();
+        let (leader, there) = blocking(move || {
+            let topics = topics::list(leader.client(), &config)?;
+            Ok((leader, topics))
+        })
+        .await?;
+        let expected = topics::expected(&self.config);
+        for (topic, &there) in &there {
+            let wanted = expected.get(topic).copied().unwrap_or(self.config.partitions);
+            if there != wanted {
+                return Err(RelayError::Partitions { topic: topic.clone(), there, wanted });
+            }
+        }
+        let mut missing = expected;
+        missing.retain(|topic, _| !there.contains_key(topic));
+
+        let known = if missing.contains_key(&self.config.progress_topic()) {
+            None
+        } else {
+            let config = self.config.clone();
+            blocking(move || progress::read(&config)).await?
+        };
+        let progress = match known {
+            Some(known) => {
+                self.must_continue(&known, &missing).await?;
+                Progress { relay: self.id, ..known }
+            }
+            None => {
+                let config = self.config.clone();
+                blocking(move || topics::must_be_empty(&there, &config)).await?;
+                let topic_epoch = Uuid::now_v7();
+                Progress { position: 0, event_id: None, topic_epoch, relay: self.id }
+            }
+        };
+        topics::create(&missing, &self.config).await?;
+        blocking(move || leader.announce(&progress).map(|()| (leader, progress))).await
+    }
+
+    /// Whether a relay other than this was the last to lead, or somebody is making the topics anew.
+    async fn another_has_led(&self) -> Result<bool, RelayError> {
+        let (config, id) = (self.config.clone(), self.id);
+        blocking(move || {
+            let there = topics::list(config.admin()?.inner(), &config)?;
+            if !there.contains_key(&config.progress_topic()) {
+                return Ok(true);
+            }
+            Ok(progress::read(&config)?.is_none_or(|progress| progress.relay != id))
+        })
+        .await
+    }
+
+    /// The topics must hold the beginning of this very log.
+    async fn must_continue(
+        &self,
+        known: &Progress,
+        missing: &BTreeMap<String, i32>,
+    ) -> Result<(), RelayError> {
+        let position = known.position;
+        let head = self.store.head().await?;
+        if position > head {
+            return Err(RelayError::Ahead { position, head });
+        }
+        if position > 0 {
+            let last = self.store.read(position - 1, 1).await?;
+            if last.first().map(|event| event.event_id) != known.event_id {
+                return Err(RelayError::Diverged { position });
+            }
+        }
+        for (topic, _) in topics::of_events(missing, &self.config) {
+            let context = self.config.context(topic).unwrap_or_default();
+            let relayed = sqlx::query_scalar!(
+                r#"select exists (select from events where position <= $1
+                                  and starts_with(aggregate_type, $2)) as "relayed!""#,
+                position,
+                format!("{context}.")
+            )
+            .fetch_one(self.store.pool())
+            .await?;
+            if relayed {
+                return Err(RelayError::TopicLost { topic: topic.to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the log and hands it on, in batches of one transaction each.
+    async fn read(
+        &self,
+        mut after: i64,
+        batches: mpsc::Sender<Batch>,
+        shutdown: &CancellationToken,
+    ) -> Result<(), RelayError> {
+        let (mut newest, mut state) = (self.store.newest(), self.state());
+        let mut topics: BTreeSet<String> = topics::expected(&self.config).into_keys().collect();
+        let mut pause = LOOK_AGAIN.0;
+        let limit = i64::try_from(self.config.batch_records).unwrap_or(i64::MAX);
+        loop {
+            newest.mark_unchanged();
+            let page = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Ok(()),
+                page = self.store.read(after, limit) => page.unwrap_or_else(|error| {
+                    tracing::warn!(%error, "the relay cannot read the event store; it will look again");
+                    pause = TRY_AGAIN.1;
+                    Vec::new()
+                }),
+            };
+            if page.is_empty() {
+                tokio::select! {
+                    () = shutdown.cancelled() => return Ok(()),
+                    Ok(()) = newest.changed() => {}
+                    () = tokio::time::sleep(pause) => {}
+                    // The writer ends by itself only if it has failed.
+                    () = batches.closed() => return Ok(()),
+                }
+                pause = (pause * 2).min(LOOK_AGAIN.1);
+                continue;
+            }
+            pause = LOOK_AGAIN.0;
+            let full = page.len() == self.config.batch_records;
+            for batch in Batch::split(page, &self.config) {
+                let new = batch.topics().filter(|topic| !topics.contains(*topic));
+                let new = new.map(|topic| (topic.to_owned(), self.config.partitions)).collect();
+                topics::create(&new, &self.config).await?;
+                topics.extend(new.into_keys());
+                after = batch.position();
+                if batches.send(batch).await.is_err() {
+                    return Ok(());
+                }
+            }
+            // Reading ahead would only cut what comes next into smaller pieces, unless there is much to catch up.
+            if !full {
+                tokio::select! {
+                    _ = state.wait_for(|state| state.position >= after) => {}
+                    () = batches.closed() => return Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Keeps the gauges and the log's end up to date, also while Kafka is away.
+    async fn report(&self) {
+        loop {
+            if let Ok(head) = self.store.head().await {
+                self.state.send_if_modified(|state| std::mem::replace(&mut state.head, head) != head);
+            }
+            let state = *self.state.borrow();
+            metrics::gauge!("mewayz_relay_position").set(state.position as f64);
+            metrics::gauge!("mewayz_relay_lag").set(state.lag() as f64);
+            metrics::gauge!("mewayz_relay_leading").set(if state.leading { 1.0 } else { 0.0 });
+            tokio::time::sleep(REPORT).await;
+        }
+    }
+}
+
+/// Does blocking work on a thread of its own, begun at once.
+///
+/// Not one of the runtime's: the runtime waits for those when it ends, and Kafka may be away.
+fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, RelayError> + Send + 'static,
+) -> impl Future<Output = Result<T, RelayError>> {
+    let (done, result) = oneshot::channel();
+    let spawned = std::thread::Builder::new().name("relay".into()).spawn(move || _ = done.send(work()));
+    async move {
+        spawned.map_err(|_| RelayError::Panicked)?;
+        result.await.map_err(|_| RelayError::Panicked)?
+    }
+}

@@ -1,0 +1,197 @@
+//! Leader: the transactional producer, and the thread that blocks for it.
+
+use std::time::{Duration, Instant};
+
+use commands::failpoint;
+use domain::kernel::Recorded;
+use rdkafka::client::Client;
+use rdkafka::config::FromClientConfigAndContext as _;
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::types::RDKafkaErrorCode;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::progress::{self, Progress};
+use super::record::{OutgoingRecord, record};
+use super::topics::{PATIENCE, Quiet};
+use super::{RelayConfig, RelayError};
+
+/// How often in a row a transaction may be aborted before the leader takes over anew.
+const ATTEMPTS: u32 = 3;
+/// What Kafka's client library is given to do while this waits: its own wait on commit is of 100 ms slices.
+const TICK: Duration = Duration::from_millis(1);
+
+/// One transaction: a contiguous range of the log.
+#[derive(Debug)]
+pub(super) struct Batch {
+    /// Each with its topic.
+    records: Vec<(String, OutgoingRecord)>,
+    last: (i64, Uuid),
+}
+
+impl Batch {
+    /// Cuts a page of the log into batches of about the configured size.
+    pub(super) fn split(page: Vec<Recorded>, config: &RelayConfig) -> Vec<Self> {
+        let mut batches: Vec<Self> = Vec::new();
+        let mut bytes = usize::MAX;
+        for event in page {
+            let outgoing = record(&event);
+            if bytes > config.batch_bytes {
+                batches.push(Self { records: Vec::new(), last: (0, Uuid::nil()) });
+                bytes = 0;
+            }
+            bytes += outgoing.value.len();
+            if let Some(batch) = batches.last_mut() {
+                batch.last = (event.position, event.event_id);
+                batch.records.push((config.topic(&outgoing.context), outgoing));
+            }
+        }
+        batches
+    }
+
+    pub(super) fn topics(&self) -> impl Iterator<Item = &str> {
+        self.records.iter().map(|(topic, _)| topic.as_str())
+    }
+
+    pub(super) fn position(&self) -> i64 {
+        self.last.0
+    }
+}
+
+/// The one who may write to the topics.
+pub(super) struct Leader {
+    producer: BaseProducer<Quiet>,
+    progress_topic: String,
+    timeout: Duration,
+}
+
+impl Leader {
+    /// Fences whoever has led, and aborts what they left open. Blocks.
+    pub(super) fn new(config: &RelayConfig) -> Result<Self, RelayError> {
+        let producer = BaseProducer::from_config_and_context(&config.producer(), Quiet)?;
+        let leader =
+            Self { producer, progress_topic: config.progress_topic(), timeout: config.transaction_timeout };
+        leader.patiently(true, || leader.producer.init_transactions(PATIENCE))?;
+        Ok(leader)
+    }
+
+    pub(super) fn client(&self) -> &Client<Quiet> {
+        self.producer.client()
+    }
+
+    /// Says in its own name how far the topics are.
+    pub(super) fn announce(&self, progress: &Progress) -> Result<(), RelayError> {
+        self.transaction(&[], progress)
+    }
+
+    /// Writes batch after batch until there are no more, telling each position it has reached.
+    pub(super) fn write(
+        self,
+        mut batches: mpsc::Receiver<Batch>,
+        mut progress: Progress,
+        committed: impl Fn(i64),
+    ) -> Result<(), RelayError> {
+        while let Some(batch) = batches.blocking_recv() {
+            let first = batch.records.first().map_or(0, |(_, record)| record.position);
+            assert_eq!(first, progress.position + 1, "the log is relayed without a gap");
+            progress.position = batch.last.0;
+            progress.event_id = Some(batch.last.1);
+            self.transaction(&batch.records, &progress)?;
+            committed(progress.position);
+        }
+        Ok(())
+    }
+
+    /// All records and the progress, or none of them.
+    fn transaction(
+        &self,
+        records: &[(String, OutgoingRecord)],
+        progress: &Progress,
+    ) -> Result<(), RelayError> {
+        let mut attempt = 1;
+        loop {
+            let Err(error) = self.attempt(records, progress) else { return Ok(()) };
+            if attempt == ATTEMPTS || !self.can_abort(&error) {
+                return Err(error.into());
+            }
+            tracing::warn!(%error, attempt, "a transaction of the relay is aborted; it goes again");
+            self.patiently(true, || self.producer.abort_transaction(PATIENCE))?;
+            attempt += 1;
+        }
+    }
+
+    fn attempt(&self, records: &[(String, OutgoingRecord)], progress: &Progress) -> KafkaResult<()> {
+        self.producer.begin_transaction()?;
+        failpoint!("relay.before_produce");
+        for (topic, record) in records {
+            let headers = OwnedHeaders::new_with_capacity(record.headers.len());
+            let headers = record.headers.iter().fold(headers, |headers, (key, value)| {
+                headers.insert(Header { key, value: Some(value.as_str()) })
+            });
+            let (key, value) = (record.key.as_str(), record.value.as_str());
+            self.send(BaseRecord::to(topic).key(key).payload(value).headers(headers))?;
+        }
+        let json = progress.to_json();
+        self.send(BaseRecord::to(&self.progress_topic).key(progress::KEY).payload(json.as_str()))?;
+        failpoint!("relay.after_produce");
+        self.drain()?;
+        failpoint!("relay.before_commit");
+        // A time-out leaves open whether it was taken: only taking over again will tell.
+        self.patiently(false, || self.producer.commit_transaction(PATIENCE))?;
+        failpoint!("relay.after_commit", Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)));
+        Ok(())
+    }
+
+    fn send(&self, mut record: BaseRecord<'_, str, str>) -> KafkaResult<()> {
+        loop {
+            record = match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), record)) => record,
+                Err((error, _)) => return Err(error),
+            };
+            self.producer.poll(TICK);
+        }
+    }
+
+    /// Waits until every record was answered, which takes milliseconds; taking over again is quicker than waiting
+    /// for what a lost broker owes.
+    fn drain(&self) -> KafkaResult<()> {
+        let deadline = Instant::now() + self.timeout / 4;
+        while self.producer.in_flight_count() > 0 {
+            if Instant::now() > deadline || self.producer.client().fatal_error().is_some() {
+                return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
+            }
+            self.producer.poll(TICK);
+        }
+        Ok(())
+    }
+
+    /// Calls again as long as the error says that it may help.
+    fn patiently(&self, time_outs_too: bool, call: impl Fn() -> KafkaResult<()>) -> KafkaResult<()> {
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            match call() {
+                Err(KafkaError::Transaction(error))
+                    if error.is_retriable()
+                        && (time_outs_too || error.code() != RDKafkaErrorCode::OperationTimedOut)
+                        && Instant::now() < deadline =>
+                {
+                    self.producer.poll(TICK);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Whether the transaction failed in a way that leaves the producer of use.
+    fn can_abort(&self, error: &KafkaError) -> bool {
+        self.producer.client().fatal_error().is_none()
+            && match error {
+                KafkaError::Transaction(error) => error.txn_requires_abort(),
+                KafkaError::MessageProduction(_) => true,
+                _ => false,
+            }
+    }
+}

@@ -1,0 +1,99 @@
+//! Subscriptions: the one mechanism by which anything reacts to the log.
+//!
+//! A subscription has a name, a checkpoint and one owner at a time. The owner holds a lease; every move of the
+//! checkpoint names owner and epoch, so a zombie moves nothing and learns that it is one.
+
+pub mod checkpoint;
+pub mod parked;
+pub mod reactor;
+pub mod rebuild;
+pub mod view;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use commands::clock::Clock;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::log::Log;
+use reactor::Reactor;
+
+/// Why a subscription stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Stopped {
+    /// Another instance owns it now: this one must end, and has written nothing since.
+    #[error("subscription {0} is owned by another instance")]
+    Fenced(String),
+    #[error("subscription {0} cannot go on")]
+    Failed(String, #[source] anyhow::Error),
+}
+
+/// What subscriptions share.
+#[derive(Debug, Clone)]
+pub struct Host {
+    pub log: Log,
+    pub clock: Arc<dyn Clock>,
+    /// This instance of the platform.
+    pub instance: Uuid,
+    /// How long ownership lasts without a sign of life.
+    pub lease: Duration,
+    pub stop: CancellationToken,
+}
+
+impl Host {
+    /// Runs views and reactors until told to stop, or until one is fenced or fails: then all stop.
+    ///
+    /// # Errors
+    /// The first [`Stopped`].
+    pub async fn run(
+        self,
+        views: Vec<Box<dyn projections::Projector>>,
+        reactors: Vec<Reactor>,
+    ) -> Result<(), Stopped> {
+        let mut tasks = JoinSet::new();
+        for view in views {
+            tasks.spawn(view::run(self.clone(), view));
+        }
+        for reactor in reactors {
+            tasks.spawn(reactor::run(self.clone(), reactor));
+        }
+        let host = self.clone();
+        tasks.spawn(async move { host.keep_leases().await });
+        let mut result = Ok(());
+        while let Some(ended) = tasks.join_next().await {
+            let ended = ended
+                .unwrap_or_else(|panic| Err(Stopped::Failed("(a task)".into(), anyhow::Error::new(panic))));
+            if let Err(stopped) = ended
+                && result.is_ok()
+            {
+                self.stop.cancel();
+                result = Err(stopped);
+            }
+        }
+        result
+    }
+
+    /// Gives a sign of life for all subscriptions of this instance at once.
+    async fn keep_leases(&self) -> Result<(), Stopped> {
+        let every = self.lease / 4;
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(every) => {}
+            }
+            let renewed = sqlx::query!(
+                "update subscriptions set lease_until = clock_timestamp() + make_interval(secs => $2)
+                 where owner = $1",
+                self.instance,
+                self.lease.as_secs_f64(),
+            )
+            .execute(self.log.store().pool())
+            .await;
+            if let Err(error) = renewed {
+                tracing::warn!(error = %error, "leases could not be renewed");
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Checkpoints: how far a subscription is, and who may move it.
+
+use std::time::Duration;
+
+use commands::Result;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::{Host, Stopped};
+
+/// The right to move a subscription's checkpoint.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    pub name: String,
+    pub owner: Uuid,
+    pub epoch: i64,
+    /// The position it was at when it was claimed.
+    pub position: i64,
+}
+
+/// What became of an attempt to move a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    Yes,
+    /// The claim is void: roll back.
+    Void,
+}
+
+impl Claim {
+    /// Waits until the subscription is free, and claims it. `None` if told to stop meanwhile.
+    pub async fn acquire(host: &Host, name: &str) -> Option<Self> {
+        loop {
+            match try_claim(host, name).await {
+                Ok(Some(claim)) => return Some(claim),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(subscription = name, error = %error, "no claim yet; trying again")
+                }
+            }
+            tokio::select! {
+                () = host.stop.cancelled() => return None,
+                () = tokio::time::sleep(host.lease / 8) => {}
+            }
+        }
+    }
+
+    /// Moves the checkpoint inside the caller's transaction.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn advance(&self, transaction: &mut PgConnection, position: i64) -> Result<Moved, sqlx::Error> {
+        let moved = sqlx::query!(
+            "update subscriptions set position = $4 where name = $1 and owner = $2 and epoch = $3",
+            self.name,
+            self.owner,
+            self.epoch,
+            position
+        )
+        .execute(transaction)
+        .await?;
+        Ok(if moved.rows_affected() == 1 { Moved::Yes } else { Moved::Void })
+    }
+
+    /// What a void claim means: fenced by another instance, or (ours, but claimed anew by an operator's job) to be
+    /// claimed again.
+    pub async fn lost(&self, host: &Host) -> Option<Stopped> {
+        let owner = sqlx::query_scalar!("select owner from subscriptions where name = $1", self.name)
+            .fetch_optional(host.log.store().pool())
+            .await;
+        match owner {
+            Ok(Some(Some(owner))) if owner != self.owner => Some(Stopped::Fenced(self.name.clone())),
+            _ => None,
+        }
+    }
+
+    /// Gives it up, so that another need not wait for the lease to end.
+    pub async fn release(&self, pool: &PgPool) {
+        let released = sqlx::query!(
+            "update subscriptions set owner = null, lease_until = '-infinity'
+             where name = $1 and owner = $2 and epoch = $3",
+            self.name,
+            self.owner,
+            self.epoch
+        )
+        .execute(pool)
+        .await;
+        if let Err(error) = released {
+            tracing::warn!(subscription = self.name, error = %error, "the claim ends with its lease");
+        }
+    }
+}
+
+async fn try_claim(host: &Host, name: &str) -> Result<Option<Claim>, sqlx::Error> {
+    let pool = host.log.store().pool();
+    sqlx::query!("insert into subscriptions (name) values ($1) on conflict do nothing", name)
+        .execute(pool)
+        .await?;
+    let claimed = sqlx::query!(
+        "update subscriptions
+         set owner = $2, epoch = epoch + 1, lease_until = clock_timestamp() + make_interval(secs => $3)
+         where name = $1 and (owner is null or owner = $2 or lease_until < clock_timestamp())
+         returning epoch, position",
+        name,
+        host.instance,
+        host.lease.as_secs_f64(),
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(claimed.map(|row| Claim {
+        name: name.to_owned(),
+        owner: host.instance,
+        epoch: row.epoch,
+        position: row.position,
+    }))
+}
+
+/// Where a subscription stands, for those who watch.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Standing {
+    pub name: String,
+    pub position: i64,
+    pub lag: i64,
+    pub parked: i64,
+    /// Whether somebody owns it and gives signs of life.
+    pub running: bool,
+}
+
+/// Where every subscription stands, and the log's last position.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn standings(pool: &PgPool) -> Result<(i64, Vec<Standing>)> {
+    let head = sqlx::query_scalar!("select position from head").fetch_one(pool).await?;
+    let rows = sqlx::query!(
+        r#"select s.name, s.position, s.owner is not null and s.lease_until > clock_timestamp() as "running!",
+                  (select count(*) from parked p where p.subscription = s.name) as "parked!"
+           from subscriptions s order by s.name"#
+    )
+    .fetch_all(pool)
+    .await?;
+    let standings = rows
+        .into_iter()
+        .map(|row| Standing {
+            lag: (head - row.position).max(0),
+            name: row.name,
+            position: row.position,
+            parked: row.parked,
+            running: row.running,
+        })
+        .collect();
+    Ok((head, standings))
+}
+
+/// Waits until a subscription has reached a position, at most so long; answers where it is.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn reached(pool: &PgPool, name: &str, position: i64, at_most: Duration) -> Result<i64> {
+    let until = tokio::time::Instant::now() + at_most;
+    let mut pause = Duration::from_millis(2);
+    loop {
+        let now = sqlx::query_scalar!("select position from subscriptions where name = $1", name)
+            .fetch_optional(pool)
+            .await?
+            .unwrap_or(0);
+        if now >= position || tokio::time::Instant::now() + pause > until {
+            return Ok(now);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,552 @@
+//! Reactors: processes and effects, run over the log.
+//!
+//! Events of one stream are answered in order, streams side by side; the checkpoint is the position before the
+//! first unanswered event. What is answered twice after a crash makes the same command ids, so it happens once.
+//! Deadlines and parked events are written with the checkpoint.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use commands::{Actor, Context, Effect, Error, Instruction, Process};
+use domain::kernel::{Recorded, Unreadable};
+use futures::future::BoxFuture;
+use sqlx::PgPool;
+use tokio::task::{JoinError, JoinSet};
+use uuid::Uuid;
+
+use super::checkpoint::{Claim, Moved};
+use super::parked::{self, Parked, stream_key};
+use super::view::begin;
+use super::{Host, Stopped};
+
+/// Events that are under way at once, at most.
+const UNDER_WAY: usize = 256;
+/// Events that are read ahead of the checkpoint, at most.
+const READ_AHEAD: usize = 2_048;
+/// How often the checkpoint is written while events are answered.
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(20);
+/// How often a command that meets a conflict is tried before its event is parked.
+const TRIES: u32 = 20;
+
+/// What reacts: purely, or by calling the world.
+pub enum Reactor {
+    Process(Box<dyn Process>),
+    Effect(Box<dyn Effect>),
+}
+
+impl Reactor {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Process(process) => process.name(),
+            Self::Effect(effect) => effect.name(),
+        }
+    }
+
+    fn actor(&self) -> Actor {
+        match self {
+            Self::Process(process) => Actor::Process(process.name()),
+            Self::Effect(effect) => Actor::Effect(effect.name()),
+        }
+    }
+
+    fn hears(&self, event: &Recorded) -> bool {
+        let heard = match self {
+            Self::Process(process) => process.listens_to(),
+            Self::Effect(effect) => effect.listens_to(),
+        };
+        heard.contains(&event.aggregate_type.as_str())
+    }
+
+    async fn react(&self, event: &Recorded) -> Result<Vec<Instruction>, Unreadable> {
+        match self {
+            Self::Process(process) => process.react(event),
+            Self::Effect(effect) => effect.perform(event).await,
+        }
+    }
+
+    async fn due(
+        &self,
+        cause: &Recorded,
+        key: &str,
+        due_at: DateTime<Utc>,
+    ) -> Result<Vec<Instruction>, Unreadable> {
+        match self {
+            Self::Process(process) => process.due(cause, key, due_at),
+            Self::Effect(effect) => effect.due(cause, key, due_at).await,
+        }
+    }
+}
+
+/// What is written with the checkpoint.
+enum Change {
+    Remind { workspace: Uuid, key: String, due_at: DateTime<Utc>, cause: i64 },
+    Forget { workspace: Uuid, key: String },
+    Fired { workspace: Uuid, key: String, due_at: DateTime<Utc> },
+    Park { event: Arc<Recorded>, reason: String },
+    Unpark { position: i64 },
+}
+
+/// An answered event or a fired deadline.
+struct Answered {
+    task: Task,
+    changes: Vec<Change>,
+}
+
+#[derive(Clone)]
+enum Task {
+    Event { event: Arc<Recorded>, unparked: bool },
+    Deadline { workspace: Uuid, key: String, due_at: DateTime<Utc>, cause: i64 },
+}
+
+enum Ended {
+    Stopped,
+    Void,
+}
+
+/// Follows the log with a reactor until told to stop.
+///
+/// # Errors
+/// [`Stopped::Fenced`] once another instance owns it.
+pub async fn run(host: Host, reactor: Reactor) -> Result<(), Stopped> {
+    let pool = host.log.store().pool().clone();
+    let reactor = Arc::new(reactor);
+    while let Some(claim) = Claim::acquire(&host, reactor.name()).await {
+        match Run::begin(&host, &pool, &reactor, &claim).await {
+            Ok(Ended::Stopped) => {
+                claim.release(&pool).await;
+                return Ok(());
+            }
+            Ok(Ended::Void) => {
+                if let Some(fenced) = claim.lost(&host).await {
+                    return Err(fenced);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(subscription = reactor.name(), error = %error, "starting again from the checkpoint");
+                tokio::select! {
+                    () = host.stop.cancelled() => return Ok(()),
+                    () = tokio::time::sleep(Duration::from_millis(500)) => {}
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Run<'a> {
+    host: &'a Host,
+    pool: &'a PgPool,
+    reactor: &'a Arc<Reactor>,
+    claim: &'a Claim,
+    parked: Parked,
+    /// How far was read, and how far the checkpoint is.
+    read: i64,
+    written: i64,
+    /// Events read and not yet behind the checkpoint: what they changed, once answered.
+    open: BTreeMap<i64, Option<Vec<Change>>>,
+    /// Changes of fired deadlines, to be written.
+    fired: Vec<Change>,
+    /// Streams with an event under way, and the events that wait for it.
+    lanes: HashMap<String, VecDeque<Task>>,
+    /// When the next deadline is due, as far as this owner knows (it is the only one who writes them).
+    next_due: Option<DateTime<Utc>>,
+    firing: usize,
+}
+
+impl<'a> Run<'a> {
+    async fn begin(
+        host: &'a Host,
+        pool: &'a PgPool,
+        reactor: &'a Arc<Reactor>,
+        claim: &'a Claim,
+    ) -> Result<Ended, anyhow::Error> {
+        let parked = Parked::load(pool, reactor.name()).await?;
+        let mut run = Self {
+            host,
+            pool,
+            reactor,
+            claim,
+            parked,
+            read: claim.position,
+            written: claim.position,
+            open: BTreeMap::new(),
+            fired: Vec::new(),
+            lanes: HashMap::new(),
+            next_due: None,
+            firing: 0,
+        };
+        run.next_due = run.soonest().await?;
+        run.follow().await
+    }
+
+    async fn follow(&mut self) -> Result<Ended, anyhow::Error> {
+        // Tasks of their own: what is answered needs connections, and so does writing the checkpoint. If the one
+        // stood still while the other waits, each could wait for the other.
+        let mut under_way: JoinSet<Answered> = JoinSet::new();
+        let mut tick = tokio::time::interval(CHECKPOINT_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut ticks = 0u32;
+        loop {
+            let room = self.open.len() < READ_AHEAD && under_way.len() < UNDER_WAY;
+            tokio::select! {
+                () = self.host.stop.cancelled() => return Ok(Ended::Stopped),
+                Some(answered) = under_way.join_next() => {
+                    let answered = match answered.map_err(JoinError::try_into_panic) {
+                        Ok(answered) => answered,
+                        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+                        // Nobody else ends these tasks: the process is ending.
+                        Err(Err(_)) => return Ok(Ended::Stopped),
+                    };
+                    if let Some(next) = self.answered(answered) {
+                        under_way.spawn(self.answer(next));
+                    }
+                }
+                events = self.host.log.after(self.read, 256), if room => {
+                    for event in events? {
+                        self.read = event.position;
+                        if self.reactor.hears(&event) {
+                            self.open.insert(event.position, None);
+                            if let Some(task) = self.queue(Task::Event { event, unparked: false }) {
+                                under_way.spawn(self.answer(task));
+                            }
+                        }
+                    }
+                }
+                _ = tick.tick() => {
+                    if let Moved::Void = self.checkpoint().await? {
+                        return Ok(Ended::Void);
+                    }
+                    for task in self.due().await? {
+                        under_way.spawn(self.answer(task));
+                    }
+                    ticks = ticks.wrapping_add(1);
+                    if ticks.is_multiple_of(25) && !self.parked.is_empty() {
+                        for task in self.asked_again().await? {
+                            if let Some(task) = self.queue(task) {
+                                under_way.spawn(self.answer(task));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts an event on its stream's lane; answers it if the lane is free.
+    fn queue(&mut self, task: Task) -> Option<Task> {
+        let Task::Event { event, .. } = &task else { return Some(task) };
+        let lane = stream_key(event);
+        if let Some(waiting) = self.lanes.get_mut(&lane) {
+            waiting.push_back(task);
+            return None;
+        }
+        self.lanes.insert(lane, VecDeque::new());
+        Some(task)
+    }
+
+    fn answered(&mut self, answered: Answered) -> Option<Task> {
+        match answered.task {
+            Task::Deadline { .. } => {
+                self.firing -= 1;
+                self.fired.extend(answered.changes);
+                None
+            }
+            Task::Event { event, .. } => {
+                let lane = stream_key(&event);
+                if answered.changes.iter().any(|change| matches!(change, Change::Park { .. })) {
+                    self.parked.hold(std::slice::from_ref(&lane), event.position);
+                }
+                self.open.insert(event.position, Some(answered.changes));
+                let next = self.lanes.get_mut(&lane).and_then(VecDeque::pop_front);
+                if next.is_none() {
+                    self.lanes.remove(&lane);
+                }
+                next
+            }
+        }
+    }
+
+    fn answer(&self, task: Task) -> BoxFuture<'static, Answered> {
+        let (host, reactor) = (self.host.clone(), self.reactor.clone());
+        let held = match &task {
+            Task::Event { event, .. } => self.parked.holds(&[stream_key(event)], event.position),
+            Task::Deadline { .. } => false,
+        };
+        Box::pin(async move {
+            let changes = match &task {
+                Task::Event { event, .. } if held => {
+                    vec![Change::Park {
+                        event: event.clone(),
+                        reason: "waits behind an earlier event of its stream".into(),
+                    }]
+                }
+                Task::Event { event, unparked } => {
+                    let mut changes = Vec::new();
+                    if *unparked {
+                        changes.push(Change::Unpark { position: event.position });
+                    }
+                    match react(&host, &reactor, event).await {
+                        Ok(more) => changes.extend(more),
+                        Err(reason) => changes.push(Change::Park { event: event.clone(), reason }),
+                    }
+                    changes
+                }
+                Task::Deadline { workspace, key, due_at, cause } => {
+                    let mut changes =
+                        vec![Change::Fired { workspace: *workspace, key: key.clone(), due_at: *due_at }];
+                    let event = cause_of(&host, *cause).await;
+                    match fire(&host, &reactor, &event, key, *due_at).await {
+                        Ok(more) => changes.extend(more),
+                        // Unparked, the cause is answered anew, and sets its deadline again.
+                        Err(reason) => changes.push(Change::Park { event, reason }),
+                    }
+                    changes
+                }
+            };
+            Answered { task, changes }
+        })
+    }
+
+    /// Writes what is answered up to the first event that is not.
+    async fn checkpoint(&mut self) -> Result<Moved, anyhow::Error> {
+        let unanswered =
+            self.open.iter().find(|(_, changes)| changes.is_none()).map(|(&position, _)| position);
+        let upto = unanswered.map_or(self.read, |position| position - 1).max(self.written);
+        if upto == self.written
+            && self.fired.is_empty()
+            && self.open.values().next().is_none_or(Option::is_none)
+        {
+            return Ok(Moved::Yes);
+        }
+        let later = match unanswered {
+            Some(position) => self.open.split_off(&position),
+            None => BTreeMap::new(),
+        };
+        let done = std::mem::replace(&mut self.open, later);
+        let changes: Vec<Change> =
+            self.fired.drain(..).chain(done.into_values().flatten().flatten()).collect();
+        let mut transaction = begin(self.pool).await?;
+        for change in &changes {
+            self.write(&mut transaction, change).await?;
+        }
+        if let Moved::Void = self.claim.advance(&mut transaction, upto).await? {
+            return Ok(Moved::Void);
+        }
+        transaction.commit().await?;
+        self.written = upto;
+        for change in changes {
+            if let Change::Remind { due_at, .. } = change {
+                self.next_due = Some(self.next_due.map_or(due_at, |next| next.min(due_at)));
+            }
+        }
+        Ok(Moved::Yes)
+    }
+
+    async fn write(&self, transaction: &mut sqlx::PgConnection, change: &Change) -> Result<(), sqlx::Error> {
+        let name = self.reactor.name();
+        match change {
+            Change::Remind { workspace, key, due_at, cause } => sqlx::query!(
+                "insert into deadlines (workspace_id, process, key, due_at, cause) values ($1, $2, $3, $4, $5)
+                 on conflict (process, workspace_id, key) do update
+                     set due_at = excluded.due_at, cause = excluded.cause",
+                workspace,
+                name,
+                key,
+                due_at,
+                cause
+            )
+            .execute(transaction)
+            .await
+            .map(drop),
+            Change::Forget { workspace, key } => sqlx::query!(
+                "delete from deadlines where process = $1 and workspace_id = $2 and key = $3",
+                name,
+                workspace,
+                key
+            )
+            .execute(transaction)
+            .await
+            .map(drop),
+            Change::Fired { workspace, key, due_at } => sqlx::query!(
+                "delete from deadlines where process = $1 and workspace_id = $2 and key = $3 and due_at = $4",
+                name,
+                workspace,
+                key,
+                due_at
+            )
+            .execute(transaction)
+            .await
+            .map(drop),
+            Change::Park { event, reason } => {
+                tracing::error!(subscription = name, position = event.position, reason, "parked an event");
+                parked::park(transaction, name, event, &[stream_key(event)], reason).await
+            }
+            Change::Unpark { position } => parked::unpark(transaction, name, *position).await,
+        }
+    }
+
+    /// The deadlines that are due by the clock. None while earlier ones are under way, so that none fires twice.
+    async fn due(&mut self) -> Result<Vec<Task>, sqlx::Error> {
+        let now = self.host.clock.now();
+        if self.firing > 0 || !self.fired.is_empty() || self.next_due.is_none_or(|due_at| due_at > now) {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query!(
+            "select workspace_id, key, due_at, cause from deadlines
+             where process = $1 and due_at <= $2 order by due_at limit 64",
+            self.reactor.name(),
+            now
+        )
+        .fetch_all(self.pool)
+        .await?;
+        if rows.is_empty() {
+            self.next_due = self.soonest().await?;
+        }
+        self.firing = rows.len();
+        Ok(rows
+            .into_iter()
+            .map(|row| Task::Deadline {
+                workspace: row.workspace_id,
+                key: row.key,
+                due_at: row.due_at,
+                cause: row.cause,
+            })
+            .collect())
+    }
+
+    async fn soonest(&self) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+        sqlx::query_scalar!("select min(due_at) from deadlines where process = $1", self.reactor.name())
+            .fetch_one(self.pool)
+            .await
+    }
+
+    /// Parked events that somebody wants tried again.
+    async fn asked_again(&mut self) -> Result<Vec<Task>, anyhow::Error> {
+        let asked = parked::asked(self.pool, self.reactor.name()).await?;
+        if asked.is_empty() || asked.iter().any(|position| self.open.contains_key(position)) {
+            return Ok(Vec::new());
+        }
+        self.parked = Parked::default();
+        let events = self.host.log.store().pick(&asked).await?;
+        Ok(events
+            .into_iter()
+            .map(|event| {
+                self.open.insert(event.position, None);
+                Task::Event { event: Arc::new(event), unparked: true }
+            })
+            .collect())
+    }
+}
+
+/// Answers one event: its instructions, in their order.
+async fn react(host: &Host, reactor: &Reactor, event: &Recorded) -> Result<Vec<Change>, String> {
+    let instructions = reactor.react(event).await.map_err(|e| e.to_string())?;
+    instruct(host, reactor, event, reactor.name(), instructions).await
+}
+
+/// The event that set a deadline. It is in the log, so it is waited for until the log answers.
+async fn cause_of(host: &Host, position: i64) -> Arc<Recorded> {
+    loop {
+        match host.log.store().pick(&[position]).await {
+            Ok(mut events) => {
+                if let Some(event) = events.pop() {
+                    return Arc::new(event);
+                }
+                tracing::error!(position, "the cause of a deadline is not in the log");
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, position, "the cause of a deadline cannot be read yet")
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn fire(
+    host: &Host,
+    reactor: &Reactor,
+    cause: &Recorded,
+    key: &str,
+    due_at: DateTime<Utc>,
+) -> Result<Vec<Change>, String> {
+    let instructions = reactor.due(cause, key, due_at).await.map_err(|e| e.to_string())?;
+    let seed = format!("{}/due/{key}/{}", reactor.name(), due_at.timestamp_micros());
+    instruct(host, reactor, cause, &seed, instructions).await
+}
+
+async fn instruct(
+    host: &Host,
+    reactor: &Reactor,
+    cause: &Recorded,
+    seed: &str,
+    instructions: Vec<Instruction>,
+) -> Result<Vec<Change>, String> {
+    if instructions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut changes = Vec::new();
+    let correlation = cause.meta().map_err(|e| e.to_string())?.correlation;
+    for (index, instruction) in instructions.into_iter().enumerate() {
+        let mut next = Some(instruction);
+        let mut id = Uuid::new_v5(&cause.event_id, format!("{seed}/{index}").as_bytes());
+        while let Some(instruction) = next.take() {
+            match instruction {
+                Instruction::Remind { key, after } => changes.push(Change::Remind {
+                    workspace: cause.workspace.uuid(),
+                    key,
+                    due_at: cause.recorded_at + after,
+                    cause: cause.position,
+                }),
+                Instruction::Forget { key } => {
+                    changes.push(Change::Forget { workspace: cause.workspace.uuid(), key });
+                }
+                Instruction::Act { act, then, fallback } => {
+                    let store = host.log.store().clone();
+                    let mut cx =
+                        Context::internal(store, host.clock.clone(), cause.workspace, reactor.actor())
+                            .identified(id);
+                    cx.correlation = correlation;
+                    cx.causation = Some(cause.event_id);
+                    match execute(&cx, &*act).await {
+                        Ok(()) => {
+                            next = then.map(|then| *then);
+                            id = Uuid::new_v5(&id, b"then");
+                        }
+                        Err(Error::Refused(refused)) => match fallback {
+                            Some(fallback) => {
+                                next = Some(fallback(&refused));
+                                id = Uuid::new_v5(&id, b"or");
+                            }
+                            None => tracing::debug!(
+                                subscription = reactor.name(),
+                                position = cause.position,
+                                code = refused.code,
+                                "an instruction was refused; nothing follows from it"
+                            ),
+                        },
+                        Err(error) => return Err(error.to_string()),
+                    }
+                }
+            }
+        }
+    }
+    Ok(changes)
+}
+
+/// Executes, patiently: what cannot be tried now is tried again, with the same id.
+async fn execute(cx: &Context, act: &dyn commands::Act) -> Result<(), Error> {
+    let mut pause = Duration::from_millis(10);
+    let mut conflicts = 0;
+    loop {
+        match cx.execute_all(&[act]).await {
+            Ok(_) => return Ok(()),
+            Err(Error::Conflict { .. }) if conflicts < TRIES => conflicts += 1,
+            Err(Error::Unavailable(_)) => {}
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(1));
+    }
+}

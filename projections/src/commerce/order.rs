@@ -1,0 +1,597 @@
+//! Orders, as the back office and the customer see them.
+//!
+//! A draft, and an order whose edit is open, also show what is being changed. What happened to a line's units is
+//! counted here as in the domain; statuses are derived by the domain's own functions.
+
+use chrono::{DateTime, Utc};
+use domain::commerce::order::{
+    Basis, CancelReason, CarrierFact, Condition, Contents, Counters, FulfilledLine, FulfilmentStatus, Line,
+    Observed, Order, OrderEvent, PaymentStatus, Phase, Placed, ReturnStatus, Settlement, Terms, Units,
+};
+use domain::ids::{CustomerId, FulfilmentId, OrderId, PaymentId, RefundId, ReturnId, WorkspaceId};
+use domain::kernel::{Decider, Recorded, Unreadable};
+use domain::money::{Currency, Money};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use sqlx::types::Json;
+use utoipa::openapi::schema::Object;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::reading::{self, After, Listing, Page, Seen};
+use crate::schema;
+use crate::view::{RowKey, Touches, Unfoldable, View};
+
+/// One row of `read.order`, and the answer to `GET /api/ecommerce/orders/{id}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct OrderView {
+    #[schema(schema_with = schema::id::<WorkspaceId>)]
+    pub workspace_id: WorkspaceId,
+    #[schema(schema_with = schema::id::<OrderId>)]
+    pub id: OrderId,
+    #[schema(schema_with = schema::id::<CustomerId>)]
+    pub customer_id: CustomerId,
+    /// The seller's or the source's own number for it.
+    pub reference: Option<String>,
+    #[schema(schema_with = schema::currency)]
+    pub currency: Currency,
+    #[schema(value_type = String, example = "confirmed")]
+    pub status: Phase,
+    #[schema(value_type = String, example = "paid")]
+    pub payment_status: PaymentStatus,
+    #[schema(value_type = String, example = "none")]
+    pub fulfilment_status: FulfilmentStatus,
+    #[schema(value_type = String, example = "none")]
+    pub return_status: ReturnStatus,
+    #[schema(value_type = Option<String>, example = "checkout")]
+    pub settlement: Option<Settlement>,
+    /// Why it may be confirmed.
+    #[schema(value_type = Option<String>)]
+    pub basis: Option<Basis>,
+    #[schema(value_type = Option<String>)]
+    pub cancel_reason: Option<CancelReason>,
+    pub lines: Vec<OrderLineView>,
+    pub discount_code: Option<String>,
+    pub shipping_method: Option<String>,
+    #[schema(value_type = schema::Money)]
+    pub net: Money,
+    #[schema(value_type = schema::Money)]
+    pub discount: Money,
+    #[schema(value_type = schema::Money)]
+    pub tax: Money,
+    #[schema(value_type = schema::Money)]
+    pub shipping: Money,
+    #[schema(value_type = schema::Money)]
+    pub total: Money,
+    /// The total in minor units, for sorting.
+    pub amount: i64,
+    /// What of the total was cancelled or came back.
+    #[schema(value_type = schema::Money)]
+    pub credited: Money,
+    #[schema(value_type = schema::Money)]
+    pub authorised: Money,
+    #[schema(value_type = schema::Money)]
+    pub captured: Money,
+    #[schema(value_type = schema::Money)]
+    pub refunded: Money,
+    /// SHA-256 of what was agreed.
+    pub totals_hash: Option<String>,
+    #[schema(value_type = Vec<String>)]
+    pub payments: Vec<PaymentId>,
+    #[schema(value_type = Vec<String>)]
+    pub refunds: Vec<RefundId>,
+    pub fulfilments: Vec<FulfilmentView>,
+    pub returns: Vec<ReturnView>,
+    /// What carriers said, as it came in.
+    #[schema(value_type = Vec<Object>)]
+    pub carrier_facts: Vec<CarrierFact>,
+    /// What a closed order learned too late: cases to look into.
+    #[schema(value_type = Vec<Object>)]
+    pub late_observations: Vec<Observed>,
+    /// What is being ordered, of a draft or of an open edit.
+    #[schema(value_type = Option<Object>)]
+    pub draft: Option<Contents>,
+    pub expires_at: Option<DateTime<Utc>>,
+    pub placed_at: Option<DateTime<Utc>>,
+    pub confirmed_at: Option<DateTime<Utc>>,
+    pub closed_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    /// Its ETag.
+    pub version: i64,
+}
+
+/// A line of an order, and what became of its units.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct OrderLineView {
+    #[serde(flatten)]
+    #[schema(inline, value_type = LineSchema)]
+    pub line: Line,
+    #[schema(value_type = Object)]
+    pub units: Counters,
+}
+
+/// A line as agreed.
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "stands for the domain's type in the document only")]
+pub struct LineSchema {
+    line: String,
+    /// `<sku>@<location>`, where it is taken from stock.
+    stock: Option<String>,
+    sku: String,
+    title: String,
+    quantity: u32,
+    /// Only where the total divides by the quantity.
+    unit_price: Option<schema::Money>,
+    /// Of all units, before discount and tax.
+    total: schema::Money,
+    discount: schema::Money,
+    tax: schema::Money,
+    /// What the customer pays for it.
+    amount: schema::Money,
+}
+
+/// Goods that go out together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FulfilmentView {
+    #[schema(schema_with = schema::id::<FulfilmentId>)]
+    pub id: FulfilmentId,
+    pub status: FulfilmentStage,
+    #[schema(value_type = Vec<Object>)]
+    pub lines: Vec<FulfilledLine>,
+    pub override_unpaid: Option<String>,
+    pub carrier: Option<String>,
+    pub tracking: Option<String>,
+    pub shipped_at: Option<DateTime<Utc>>,
+    pub delivered_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FulfilmentStage {
+    Packed,
+    Cancelled,
+    Shipped,
+    Delivered,
+}
+
+/// Goods that come back together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ReturnView {
+    #[schema(schema_with = schema::id::<ReturnId>)]
+    pub id: ReturnId,
+    #[schema(value_type = Vec<Object>)]
+    pub requested: Vec<Units>,
+    #[schema(value_type = Vec<Object>)]
+    pub received: Vec<Received>,
+    #[schema(value_type = Vec<Object>)]
+    pub dismissed: Vec<Units>,
+    pub reason: Option<String>,
+}
+
+/// Units that came back.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Received {
+    #[serde(flatten)]
+    pub units: Units,
+    pub condition: Condition,
+    pub amount: Money,
+}
+
+/// Read model `order`.
+pub struct Orders;
+
+impl View for Orders {
+    const NAME: &'static str = "order";
+    const LISTENS_TO: &'static [&'static str] = &[Order::NAME];
+    const BY_STREAM: bool = true;
+    type Row = OrderView;
+
+    fn touches(event: &Recorded) -> Result<Touches, Unreadable> {
+        Ok(Touches::stream_of::<Order>(event))
+    }
+
+    fn fold(_: &RowKey, row: Option<OrderView>, event: &Recorded) -> Result<Option<OrderView>, Unfoldable> {
+        let Some(happened) = event.of::<Order>()? else { return Ok(row) };
+        let Some(mut row) = row.or_else(|| OrderView::begun(event, happened)) else { return Ok(None) };
+        row.take_in(happened, event)?;
+        row.derive();
+        row.updated_at = event.effective_at;
+        row.version = event.sequence;
+        Ok(Some(row))
+    }
+}
+
+impl OrderView {
+    fn begun(event: &Recorded, happened: &OrderEvent) -> Option<Self> {
+        let (customer_id, currency, reference) = match happened {
+            OrderEvent::DraftCreated { customer, currency, reference } => {
+                (*customer, *currency, reference.clone())
+            }
+            OrderEvent::Placed(placed) => {
+                (placed.customer, placed.terms.total.currency, placed.reference.clone())
+            }
+            _ => return None,
+        };
+        let nothing = Money::zero(currency);
+        Some(Self {
+            workspace_id: event.workspace,
+            id: event.id.parse().ok()?,
+            customer_id,
+            reference,
+            currency,
+            status: Phase::Draft,
+            payment_status: PaymentStatus::None,
+            fulfilment_status: FulfilmentStatus::None,
+            return_status: ReturnStatus::None,
+            settlement: None,
+            basis: None,
+            cancel_reason: None,
+            lines: Vec::new(),
+            discount_code: None,
+            shipping_method: None,
+            net: nothing,
+            discount: nothing,
+            tax: nothing,
+            shipping: nothing,
+            total: nothing,
+            amount: 0,
+            credited: nothing,
+            authorised: nothing,
+            captured: nothing,
+            refunded: nothing,
+            totals_hash: None,
+            payments: Vec::new(),
+            refunds: Vec::new(),
+            fulfilments: Vec::new(),
+            returns: Vec::new(),
+            carrier_facts: Vec::new(),
+            late_observations: Vec::new(),
+            draft: Some(Contents::new(currency)),
+            expires_at: None,
+            placed_at: None,
+            confirmed_at: None,
+            closed_at: None,
+            created_at: event.effective_at,
+            updated_at: event.effective_at,
+            version: 0,
+        })
+    }
+
+    fn take_in(&mut self, happened: &OrderEvent, event: &Recorded) -> Result<(), Unfoldable> {
+        use OrderEvent as E;
+        let at = event.effective_at;
+        match happened {
+            E::DraftCreated { .. } | E::EditBegun => {
+                if self.status != Phase::Draft {
+                    self.draft = Some(self.agreed().contents());
+                }
+            }
+            E::LineAdded(_)
+            | E::QuantitySet { .. }
+            | E::LineRemoved { .. }
+            | E::DiscountApplied(_)
+            | E::ShippingSet(_)
+            | E::TaxSet { .. } => self.change_draft(happened),
+            E::Placed(placed) => self.take_in_placed(placed, at),
+            E::StockReserved { line, quantity, .. } => {
+                self.count([(*line, *quantity)], |units, n| units.allocated += n);
+            }
+            E::PaymentCovered { payment, total_authorised, total_captured, .. } => {
+                (self.authorised, self.captured) = (*total_authorised, *total_captured);
+                once(&mut self.payments, *payment);
+            }
+            E::RefundRecorded { refund, total_refunded, .. } => {
+                self.refunded = *total_refunded;
+                once(&mut self.refunds, *refund);
+            }
+            E::Confirmed { basis, .. } => {
+                (self.status, self.basis, self.confirmed_at) = (Phase::Confirmed, Some(*basis), Some(at));
+            }
+            E::Fulfilled { fulfilment, lines, override_unpaid } => {
+                self.count(of(lines), |units, n| units.fulfilled += n);
+                self.fulfilments.push(FulfilmentView {
+                    id: *fulfilment,
+                    status: FulfilmentStage::Packed,
+                    lines: lines.clone(),
+                    override_unpaid: override_unpaid.clone(),
+                    carrier: None,
+                    tracking: None,
+                    shipped_at: None,
+                    delivered_at: None,
+                });
+            }
+            E::FulfilmentCancelled { fulfilment, lines } => {
+                self.count(lines.iter().map(|u| (u.line, u.quantity)), |units, n| units.fulfilled -= n);
+                self.fulfilment(*fulfilment, |f| f.status = FulfilmentStage::Cancelled);
+            }
+            E::Shipped { fulfilment, lines, carrier, tracking, .. } => {
+                self.count(of(lines), |units, n| units.shipped += n);
+                self.fulfilment(*fulfilment, |f| {
+                    (f.status, f.shipped_at) = (FulfilmentStage::Shipped, Some(at));
+                    (f.carrier, f.tracking) = (carrier.clone(), tracking.clone());
+                });
+            }
+            E::Delivered { fulfilment, lines } => {
+                self.count(of(lines), |units, n| units.delivered += n);
+                self.fulfilment(*fulfilment, |f| {
+                    (f.status, f.delivered_at) = (FulfilmentStage::Delivered, Some(at));
+                });
+            }
+            E::CarrierFactObserved(fact) => self.carrier_facts.push(fact.clone()),
+            E::LinesCancelled { lines, .. } => {
+                self.count(lines.iter().map(|l| (l.line, l.quantity)), |units, n| units.cancelled += n);
+                for line in lines {
+                    self.credited = self.credited.plus(line.amount)?;
+                }
+            }
+            E::Cancelled { reason, lines, .. } => {
+                self.count(lines.iter().map(|l| (l.line, l.quantity)), |units, n| units.cancelled += n);
+                self.close(Phase::Cancelled, at);
+                self.cancel_reason = Some(*reason);
+            }
+            E::Expired { .. } => self.close(Phase::Expired, at),
+            E::Completed => self.status = Phase::Completed,
+            E::EditConfirmed { terms, .. } => {
+                self.draft = None;
+                self.agree(terms);
+            }
+            E::EditAbandoned { .. } => self.draft = None,
+            E::ReturnRequested { return_id, lines, reason } => {
+                self.count(lines.iter().map(|u| (u.line, u.quantity)), |units, n| {
+                    units.return_requested += n
+                });
+                self.returns.push(ReturnView {
+                    id: *return_id,
+                    requested: lines.clone(),
+                    received: Vec::new(),
+                    dismissed: Vec::new(),
+                    reason: reason.clone(),
+                });
+            }
+            E::ReturnReceived { return_id, line, quantity, condition, amount, .. } => {
+                let damaged = *condition == Condition::Damaged;
+                self.count([(*line, *quantity)], |units, n| {
+                    units.return_received += n;
+                    units.written_off += if damaged { n } else { 0 };
+                });
+                self.credited = self.credited.plus(*amount)?;
+                let units = Units { line: *line, quantity: *quantity };
+                let received = Received { units, condition: *condition, amount: *amount };
+                self.returned(*return_id, |r| r.received.push(received));
+            }
+            E::ReturnDismissed { return_id, lines, .. } => {
+                self.count(lines.iter().map(|u| (u.line, u.quantity)), |units, n| {
+                    units.return_dismissed += n
+                });
+                self.returned(*return_id, |r| r.dismissed.extend(lines.iter().copied()));
+            }
+            E::LateObservation { observed } => {
+                if let Observed::Captured { payment, amount, .. } = observed {
+                    self.captured = self.captured.plus(*amount)?;
+                    once(&mut self.payments, *payment);
+                }
+                self.late_observations.push(observed.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn change_draft(&mut self, happened: &OrderEvent) {
+        let Some(draft) = &mut self.draft else { return };
+        draft.take_in(happened.clone());
+        if self.status == Phase::Draft
+            && let Ok(terms) = draft.terms()
+        {
+            self.agree(&terms);
+        }
+    }
+
+    fn take_in_placed(&mut self, placed: &Placed, at: DateTime<Utc>) {
+        self.status = Phase::Placed;
+        (self.customer_id, self.reference) = (placed.customer, placed.reference.clone());
+        (self.settlement, self.expires_at) = (Some(placed.settlement), placed.expires_at);
+        (self.draft, self.placed_at) = (None, Some(at));
+        self.agree(&placed.terms);
+        self.totals_hash = Some(placed.terms.totals_hash.clone());
+    }
+
+    fn agree(&mut self, terms: &Terms) {
+        let allocated = |line: &Line| {
+            self.lines.iter().find(|old| old.line.line == line.line).map_or(0, |old| old.units.allocated)
+        };
+        self.lines = terms
+            .lines
+            .iter()
+            .map(|line| OrderLineView {
+                line: line.clone(),
+                units: Counters {
+                    ordered: u64::from(line.quantity),
+                    allocated: allocated(line),
+                    ..Counters::default()
+                },
+            })
+            .collect();
+        (self.discount_code, self.shipping_method) =
+            (terms.discount_code.clone(), terms.shipping_method.clone());
+        (self.net, self.discount, self.tax) = (terms.net, terms.discount, terms.tax);
+        (self.shipping, self.total) = (terms.shipping, terms.total);
+    }
+
+    fn agreed(&self) -> Terms {
+        Terms {
+            lines: self.lines.iter().map(|line| line.line.clone()).collect(),
+            discount_code: self.discount_code.clone(),
+            shipping_method: self.shipping_method.clone(),
+            net: self.net,
+            discount: self.discount,
+            tax: self.tax,
+            shipping: self.shipping,
+            total: self.total,
+            totals_hash: self.totals_hash.clone().unwrap_or_default(),
+        }
+    }
+
+    fn close(&mut self, status: Phase, at: DateTime<Utc>) {
+        (self.status, self.closed_at, self.draft) = (status, Some(at), None);
+        self.credited = self.total;
+    }
+
+    fn derive(&mut self) {
+        let units = self.lines.iter().map(|line| line.units).fold(Counters::default(), Counters::plus);
+        let due = Money { amount: self.total.amount.saturating_sub(self.credited.amount), ..self.total };
+        self.payment_status = PaymentStatus::of(due, self.authorised, self.captured, self.refunded);
+        self.fulfilment_status = FulfilmentStatus::of(units);
+        self.return_status = ReturnStatus::of(units);
+        self.amount = self.total.amount;
+    }
+
+    fn count(
+        &mut self,
+        counted: impl IntoIterator<Item = (domain::ids::LineId, u32)>,
+        change: impl Fn(&mut Counters, u64),
+    ) {
+        for (line, quantity) in counted {
+            if let Some(line) = self.lines.iter_mut().find(|of| of.line.line == line) {
+                change(&mut line.units, u64::from(quantity));
+            }
+        }
+    }
+
+    fn fulfilment(&mut self, id: FulfilmentId, change: impl FnOnce(&mut FulfilmentView)) {
+        if let Some(fulfilment) = self.fulfilments.iter_mut().find(|fulfilment| fulfilment.id == id) {
+            change(fulfilment);
+        }
+    }
+
+    fn returned(&mut self, id: ReturnId, change: impl FnOnce(&mut ReturnView)) {
+        if let Some(returned) = self.returns.iter_mut().find(|returned| returned.id == id) {
+            change(returned);
+        }
+    }
+}
+
+fn of(lines: &[FulfilledLine]) -> impl Iterator<Item = (domain::ids::LineId, u32)> + '_ {
+    lines.iter().map(|line| (line.line, line.quantity))
+}
+
+fn once<T: PartialEq>(all: &mut Vec<T>, one: T) {
+    if !all.contains(&one) {
+        all.push(one);
+    }
+}
+
+/// Which orders a list is of, and in which order.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct OrderFilter {
+    #[param(required = false, schema_with = statuses)]
+    pub status: Option<String>,
+    #[param(required = false, schema_with = payment_statuses)]
+    pub payment_status: Option<String>,
+    #[param(required = false, schema_with = fulfilment_statuses)]
+    pub fulfilment_status: Option<String>,
+    #[param(required = false, schema_with = schema::id::<CustomerId>)]
+    pub customer_id: Option<CustomerId>,
+    /// The seller's or the source's own number for it.
+    #[param(required = false, nullable = false, min_length = 1, max_length = 200)]
+    pub reference: Option<String>,
+    /// Only those placed at this time or later.
+    #[param(required = false, nullable = false)]
+    pub placed_from: Option<DateTime<Utc>>,
+    /// Only those placed before this time.
+    #[param(required = false, nullable = false)]
+    pub placed_to: Option<DateTime<Utc>>,
+    /// What they are ordered by; backwards after `-`. The newest first if it is not said.
+    #[param(required = false, inline)]
+    #[serde(default)]
+    pub sort: OrderSort,
+}
+
+fn statuses() -> Object {
+    schema::one_of(&["draft", "placed", "confirmed", "completed", "cancelled", "expired"])
+}
+
+fn payment_statuses() -> Object {
+    schema::one_of(&["none", "authorised", "partial", "paid", "over", "part_refunded", "refunded"])
+}
+
+fn fulfilment_statuses() -> Object {
+    schema::one_of(&[
+        "none",
+        "partly_fulfilled",
+        "fulfilled",
+        "partly_shipped",
+        "shipped",
+        "partly_delivered",
+        "delivered",
+    ])
+}
+
+/// What a list of orders is ordered by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum OrderSort {
+    #[default]
+    #[serde(rename = "-created")]
+    Newest,
+    #[serde(rename = "created")]
+    Oldest,
+    /// By their total in minor units, of whatever currency.
+    #[serde(rename = "-total")]
+    Largest,
+    #[serde(rename = "total")]
+    Smallest,
+}
+
+impl OrderSort {
+    const fn order(self) -> reading::Order {
+        let (created, total) =
+            (reading::Order::by("created_at", "timestamptz"), reading::Order::by("amount", "bigint"));
+        match self {
+            Self::Newest => created.descending(),
+            Self::Oldest => created,
+            Self::Largest => total.descending(),
+            Self::Smallest => total,
+        }
+    }
+}
+
+/// One order of a workspace.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn find(
+    db: &PgPool,
+    workspace: WorkspaceId,
+    id: OrderId,
+) -> Result<Seen<Option<OrderView>>, sqlx::Error> {
+    let found = sqlx::query!(
+        r#"select s.position, to_jsonb(t) as "row: Json<OrderView>"
+           from subscriptions s left join read."order" t on t.workspace_id = $1 and t.id = $2
+           where s.name = 'order'"#,
+        workspace.to_string(),
+        id.to_string()
+    );
+    Ok(Seen::one(found.fetch_optional(db).await?.map(|found| (found.position, found.row))))
+}
+
+/// Orders of a workspace, a page at a time.
+///
+/// # Errors
+/// If the database does not answer, or if `after` is not of this list.
+pub async fn list(
+    db: &PgPool,
+    workspace: WorkspaceId,
+    filter: OrderFilter,
+    (after, limit): (Option<After>, usize),
+) -> Result<Seen<Page<OrderView>>, sqlx::Error> {
+    Listing::<Orders>::of(workspace, filter.sort.order())
+        .only("t.status = ", filter.status, "")
+        .only("t.payment_status = ", filter.payment_status, "")
+        .only("t.fulfilment_status = ", filter.fulfilment_status, "")
+        .only("t.customer_id = ", filter.customer_id.map(|id| id.to_string()), "")
+        .only("t.reference = ", filter.reference, "")
+        .only("t.placed_at >= ", filter.placed_from, "")
+        .only("t.placed_at < ", filter.placed_to, "")
+        .page(db, after, limit)
+        .await
+}

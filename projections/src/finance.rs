@@ -1,0 +1,4 @@
+//! Finance: payments and refunds.
+
+pub mod payment;
+pub mod refund;

@@ -1,0 +1,371 @@
+//! Payments, as the seller's books and support see them.
+
+use chrono::{DateTime, Utc};
+use domain::finance::payment::{
+    Advice, CaptureMode, DeclineClass, Fact, Operation, Payment, PaymentEvent, PaymentStatus,
+};
+use domain::ids::{AttemptId, CaptureId, OrderId, PaymentId, RefundId, WorkspaceId};
+use domain::kernel::{Decider, Recorded, Unreadable};
+use domain::money::Money;
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use sqlx::types::Json;
+use utoipa::openapi::schema::Object;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::reading::{After, Listing, Order, Page, Seen};
+use crate::schema;
+use crate::view::{RowKey, Touches, Unfoldable, View};
+
+/// One row of `read.payment`, and the answer to `GET /api/financial/payments/{id}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PaymentView {
+    #[schema(schema_with = schema::id::<WorkspaceId>)]
+    pub workspace_id: WorkspaceId,
+    #[schema(schema_with = schema::id::<PaymentId>)]
+    pub id: PaymentId,
+    #[schema(schema_with = schema::id::<OrderId>)]
+    pub order_id: OrderId,
+    #[schema(value_type = String, example = "succeeded")]
+    pub status: PaymentStatus,
+    /// The provider's token of a method; `recorded` for money that was taken elsewhere.
+    pub method: String,
+    #[schema(value_type = Option<String>)]
+    pub capture: Option<CaptureMode>,
+    #[schema(value_type = schema::Money)]
+    pub amount: Money,
+    #[schema(value_type = schema::Money)]
+    pub authorised: Money,
+    #[schema(value_type = schema::Money)]
+    pub captured: Money,
+    /// What the provider keeps.
+    #[schema(value_type = schema::Money)]
+    pub fees: Money,
+    #[schema(value_type = schema::Money)]
+    pub refunded: Money,
+    pub attempts: Vec<AttemptView>,
+    pub captures: Vec<CaptureView>,
+    #[schema(value_type = Vec<String>)]
+    pub refunds: Vec<RefundId>,
+    /// What the provider told when it could no longer be taken in: cases to look into.
+    pub late_observations: Vec<LateFact>,
+    pub expires_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    /// Its ETag.
+    pub version: i64,
+}
+
+/// One attempt at a payment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AttemptView {
+    #[schema(schema_with = schema::id::<AttemptId>)]
+    pub id: AttemptId,
+    pub number: u32,
+    pub method: String,
+    pub status: AttemptStatus,
+    /// The provider's reference of the authorisation.
+    pub psp_ref: Option<String>,
+    /// Why it was declined, in the provider's words.
+    pub code: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub class: Option<DeclineClass>,
+    #[schema(value_type = Option<String>)]
+    pub advice: Option<Advice>,
+    pub valid_until: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptStatus {
+    Started,
+    Authorised,
+    Declined,
+    Unknown,
+    Voiding,
+    Voided,
+    Conflicted,
+}
+
+/// One capture of an authorised payment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CaptureView {
+    #[schema(schema_with = schema::id::<CaptureId>)]
+    pub id: CaptureId,
+    #[schema(value_type = schema::Money)]
+    pub amount: Money,
+    pub status: CaptureStatus,
+    pub psp_ref: Option<String>,
+    pub code: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CaptureStatus {
+    Requested,
+    Captured,
+    Failed,
+    Unknown,
+    Conflicted,
+}
+
+/// What was told too late.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LateFact {
+    #[schema(value_type = String)]
+    pub fact: Fact,
+    pub reference: String,
+    #[schema(value_type = Option<schema::Money>)]
+    pub amount: Option<Money>,
+}
+
+/// Read model `payment`.
+pub struct Payments;
+
+impl View for Payments {
+    const NAME: &'static str = "payment";
+    const LISTENS_TO: &'static [&'static str] = &[Payment::NAME];
+    const BY_STREAM: bool = true;
+    type Row = PaymentView;
+
+    fn touches(event: &Recorded) -> Result<Touches, Unreadable> {
+        Ok(Touches::stream_of::<Payment>(event))
+    }
+
+    fn fold(
+        _: &RowKey,
+        row: Option<PaymentView>,
+        event: &Recorded,
+    ) -> Result<Option<PaymentView>, Unfoldable> {
+        let Some(happened) = event.of::<Payment>()? else { return Ok(row) };
+        let Some(mut row) = row.or_else(|| PaymentView::begun(event, happened)) else { return Ok(None) };
+        row.take_in(happened)?;
+        row.updated_at = event.effective_at;
+        row.version = event.sequence;
+        Ok(Some(row))
+    }
+}
+
+impl PaymentView {
+    fn begun(event: &Recorded, happened: &PaymentEvent) -> Option<Self> {
+        let (order_id, amount, capture, method, expires_at) = match happened {
+            PaymentEvent::Created { order, amount, capture, method, expires_at, .. } => {
+                (*order, *amount, Some(*capture), method.clone(), Some(*expires_at))
+            }
+            PaymentEvent::Recorded { order, amount, .. } => {
+                (*order, *amount, None, "recorded".to_owned(), None)
+            }
+            _ => return None,
+        };
+        let nothing = Money::zero(amount.currency);
+        Some(Self {
+            workspace_id: event.workspace,
+            id: event.id.parse().ok()?,
+            order_id,
+            status: PaymentStatus::RequiresConfirmation,
+            method,
+            capture,
+            amount,
+            authorised: nothing,
+            captured: nothing,
+            fees: nothing,
+            refunded: nothing,
+            attempts: Vec::new(),
+            captures: Vec::new(),
+            refunds: Vec::new(),
+            late_observations: Vec::new(),
+            expires_at,
+            created_at: event.effective_at,
+            updated_at: event.effective_at,
+            version: 0,
+        })
+    }
+
+    fn take_in(&mut self, happened: &PaymentEvent) -> Result<(), Unfoldable> {
+        use PaymentEvent as E;
+        match happened {
+            E::Created { .. } | E::RefundReleased { .. } => {}
+            E::Recorded { amount, .. } => (self.captured, self.status) = (*amount, PaymentStatus::Succeeded),
+            E::AttemptStarted { attempt, number, method, .. } => {
+                self.status = PaymentStatus::Processing;
+                self.method.clone_from(method);
+                self.attempts.push(AttemptView::started(*attempt, *number, method.clone()));
+            }
+            E::Authorised { attempt, psp_ref, amount, valid_until, .. } => {
+                (self.status, self.authorised) = (PaymentStatus::RequiresCapture, *amount);
+                self.attempt(*attempt, |attempt| {
+                    attempt.status = AttemptStatus::Authorised;
+                    attempt.psp_ref = Some(psp_ref.clone());
+                    attempt.valid_until = Some(*valid_until);
+                });
+            }
+            E::Declined { attempt, code, class, advice, .. } => {
+                self.status = match class {
+                    DeclineClass::Fraud => PaymentStatus::Failed,
+                    DeclineClass::Hard => PaymentStatus::RequiresPaymentMethod,
+                    DeclineClass::Soft | DeclineClass::Config => PaymentStatus::RequiresConfirmation,
+                };
+                self.attempt(*attempt, |attempt| {
+                    attempt.status = AttemptStatus::Declined;
+                    (attempt.code, attempt.class) = (Some(code.clone()), Some(*class));
+                    attempt.advice = Some(*advice);
+                });
+            }
+            E::OutcomeUnknown { attempt, operation, .. } => match operation {
+                Operation::Capture { capture } => {
+                    self.capture_of(*capture, |capture| capture.status = CaptureStatus::Unknown);
+                }
+                Operation::Authorise | Operation::Void => {
+                    self.attempt(*attempt, |attempt| attempt.status = AttemptStatus::Unknown);
+                }
+            },
+            E::CaptureRequested { capture, amount, .. } => {
+                self.status = PaymentStatus::Processing;
+                let (amount, status) = (*amount, CaptureStatus::Requested);
+                self.captures.push(CaptureView { id: *capture, amount, status, psp_ref: None, code: None });
+            }
+            E::Captured { capture, amount, fee, psp_ref, .. } => {
+                self.captured = self.captured.plus(*amount)?;
+                self.fees = self.fees.plus(*fee)?;
+                let whole = self.captured.amount >= self.amount.amount;
+                self.status = if whole { PaymentStatus::Succeeded } else { PaymentStatus::PartiallyCaptured };
+                self.capture_of(*capture, |capture| {
+                    (capture.status, capture.psp_ref) = (CaptureStatus::Captured, Some(psp_ref.clone()));
+                });
+            }
+            E::CaptureFailed { capture, code, .. } => {
+                self.status = PaymentStatus::RequiresCapture;
+                self.capture_of(*capture, |capture| {
+                    (capture.status, capture.code) = (CaptureStatus::Failed, Some(code.clone()));
+                });
+            }
+            E::VoidRequested { attempt, .. } => {
+                self.status = PaymentStatus::Processing;
+                self.attempt(*attempt, |attempt| attempt.status = AttemptStatus::Voiding);
+            }
+            E::Voided { attempt, .. } => {
+                self.status = PaymentStatus::Cancelled;
+                self.attempt(*attempt, |attempt| attempt.status = AttemptStatus::Voided);
+            }
+            E::VoidFailed { attempt, code, .. } => {
+                self.status = PaymentStatus::RequiresCapture;
+                self.attempt(*attempt, |attempt| {
+                    (attempt.status, attempt.code) = (AttemptStatus::Authorised, Some(code.clone()));
+                });
+            }
+            E::Cancelled { .. } => self.status = PaymentStatus::Cancelled,
+            E::Expired { .. } => self.status = PaymentStatus::Expired,
+            E::Conflicted { attempt, capture, .. } => {
+                self.status = PaymentStatus::Conflicted;
+                match capture {
+                    Some(id) => self.capture_of(*id, |capture| capture.status = CaptureStatus::Conflicted),
+                    None => self.attempt(*attempt, |attempt| attempt.status = AttemptStatus::Conflicted),
+                }
+            }
+            E::LateObservation { fact, reference, amount, .. } => {
+                if let (Fact::Captured, Some(amount)) = (fact, amount) {
+                    self.captured = self.captured.plus(*amount)?;
+                }
+                let (fact, reference, amount) = (*fact, reference.clone(), *amount);
+                self.late_observations.push(LateFact { fact, reference, amount });
+            }
+            E::RefundAllotted { refund, .. } => {
+                if !self.refunds.contains(refund) {
+                    self.refunds.push(*refund);
+                }
+            }
+            E::RefundSettled { amount, .. } => self.refunded = self.refunded.plus(*amount)?,
+            E::RefundReversed { amount, .. } => self.refunded = self.refunded.minus(*amount)?,
+        }
+        Ok(())
+    }
+
+    fn attempt(&mut self, id: AttemptId, change: impl FnOnce(&mut AttemptView)) {
+        if let Some(attempt) = self.attempts.iter_mut().find(|attempt| attempt.id == id) {
+            change(attempt);
+        }
+    }
+
+    fn capture_of(&mut self, id: CaptureId, change: impl FnOnce(&mut CaptureView)) {
+        if let Some(capture) = self.captures.iter_mut().find(|capture| capture.id == id) {
+            change(capture);
+        }
+    }
+}
+
+impl AttemptView {
+    fn started(id: AttemptId, number: u32, method: String) -> Self {
+        Self {
+            id,
+            number,
+            method,
+            status: AttemptStatus::Started,
+            psp_ref: None,
+            code: None,
+            class: None,
+            advice: None,
+            valid_until: None,
+        }
+    }
+}
+
+/// Which payments a list is of.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PaymentFilter {
+    #[param(required = false, schema_with = statuses)]
+    pub status: Option<String>,
+    #[param(required = false, schema_with = schema::id::<OrderId>)]
+    pub order_id: Option<OrderId>,
+}
+
+fn statuses() -> Object {
+    schema::one_of(&[
+        "requires_payment_method",
+        "requires_confirmation",
+        "processing",
+        "requires_capture",
+        "partially_captured",
+        "succeeded",
+        "conflicted",
+        "failed",
+        "cancelled",
+        "expired",
+    ])
+}
+
+/// One payment of a workspace.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn find(
+    db: &PgPool,
+    workspace: WorkspaceId,
+    id: PaymentId,
+) -> Result<Seen<Option<PaymentView>>, sqlx::Error> {
+    let found = sqlx::query!(
+        r#"select s.position, to_jsonb(t) as "row: Json<PaymentView>"
+           from subscriptions s left join read.payment t on t.workspace_id = $1 and t.id = $2
+           where s.name = 'payment'"#,
+        workspace.to_string(),
+        id.to_string()
+    );
+    Ok(Seen::one(found.fetch_optional(db).await?.map(|found| (found.position, found.row))))
+}
+
+/// Payments of a workspace, newest first, a page at a time.
+///
+/// # Errors
+/// If the database does not answer, or if `after` is not of this list.
+pub async fn list(
+    db: &PgPool,
+    workspace: WorkspaceId,
+    filter: PaymentFilter,
+    (after, limit): (Option<After>, usize),
+) -> Result<Seen<Page<PaymentView>>, sqlx::Error> {
+    Listing::<Payments>::of(workspace, Order::by("created_at", "timestamptz").descending())
+        .only("t.status = ", filter.status, "")
+        .only("t.order_id = ", filter.order_id.map(|id| id.to_string()), "")
+        .page(db, after, limit)
+        .await
+}

@@ -1,0 +1,3 @@
+//! Intelligence: figures.
+
+pub mod dashboard;

@@ -1,0 +1,32 @@
+//! Projections: what is remembered for reading.
+//!
+//! Each read model is a [`view::View`]; [`runtime`] folds and writes given events. Reading the log, owning a
+//! checkpoint and parking are not done here.
+
+pub mod commerce;
+#[cfg(test)]
+mod example;
+pub mod finance;
+pub mod intelligence;
+pub mod reading;
+pub mod runtime;
+pub mod schema;
+pub mod view;
+
+pub use reading::{After, Listing, Order, Page, Seen};
+pub use runtime::{Failure, Projector, Runtime, Schema};
+pub use view::{Contribution, RowKey, Total, Touches, Unfoldable, View};
+
+/// Every read model.
+#[must_use]
+pub fn all() -> Vec<Box<dyn Projector>> {
+    vec![
+        Box::new(Runtime::<commerce::cart::Carts>::default()),
+        Box::new(Runtime::<commerce::order::Orders>::default()),
+        Box::new(Runtime::<commerce::product::Products>::default()),
+        Box::new(Runtime::<commerce::stock_level::StockLevels>::default()),
+        Box::new(Runtime::<finance::payment::Payments>::default()),
+        Box::new(Runtime::<finance::refund::Refunds>::default()),
+        Box::new(Runtime::<intelligence::dashboard::Dashboard>::default()),
+    ]
+}

@@ -1,0 +1,170 @@
+//! Reading: rows, and the position they are as of.
+//!
+//! Both come from one statement, so they are of one snapshot. A page begins after a row, not at a number: rows that
+//! come or go meanwhile make no other row appear twice or never. Rows with the same value are in the order of
+//! their keys.
+
+use std::marker::PhantomData;
+
+use domain::ids::WorkspaceId;
+use serde::{Deserialize, Serialize};
+use sqlx::types::Json;
+use sqlx::{Encode, PgPool, Postgres, QueryBuilder, Type};
+
+use crate::view::View;
+
+/// What a read model says, as of a position of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen<T> {
+    pub position: i64,
+    pub value: T,
+}
+
+impl<R> Seen<Option<R>> {
+    /// One row, beside its view's checkpoint; no checkpoint if the view never began.
+    pub(crate) fn one(found: Option<(i64, Option<Json<R>>)>) -> Self {
+        let (position, row) = found.unwrap_or_default();
+        Self { position, value: row.map(|row| row.0) }
+    }
+}
+
+/// The row a page begins after: its value of the column the list is ordered by, and its key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct After {
+    pub value: String,
+    pub key: String,
+}
+
+/// Some rows, and where the next ones begin, if there are more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<R> {
+    pub rows: Vec<R>,
+    pub next: Option<After>,
+}
+
+/// What a list is ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    column: &'static str,
+    /// The column's type in SQL, to read [`After::value`] back.
+    sql_type: &'static str,
+    descending: bool,
+}
+
+impl Order {
+    #[must_use]
+    pub const fn by(column: &'static str, sql_type: &'static str) -> Self {
+        Self { column, sql_type, descending: false }
+    }
+
+    #[must_use]
+    pub const fn descending(self) -> Self {
+        Self { descending: true, ..self }
+    }
+}
+
+/// A list of the rows of `V`, as it is being asked for.
+pub struct Listing<'q, V> {
+    query: QueryBuilder<'q, Postgres>,
+    order: Order,
+    of: PhantomData<V>,
+}
+
+type Listed<R> = (i64, Option<Json<R>>, Option<String>, Option<String>);
+
+impl<'q, V: View> Listing<'q, V> {
+    /// All rows of a workspace.
+    #[must_use]
+    pub fn of(workspace: WorkspaceId, order: Order) -> Self {
+        let (column, key, table) = (order.column, V::KEY, V::NAME);
+        let mut query = QueryBuilder::new(format!(
+            "select s.position, t.row, t.place::text, t.key from subscriptions s left join lateral \
+             (select to_jsonb(t) as row, t.{column} as place, t.{key} as key from read.{table} t \
+              where t.workspace_id = "
+        ));
+        query.push_bind(workspace.to_string());
+        Self { query, order, of: PhantomData }
+    }
+
+    /// Only those for which `before value after` is true, if there is a value.
+    #[must_use]
+    pub fn only<T>(mut self, before: &'static str, value: Option<T>, after: &'static str) -> Self
+    where
+        T: 'q + Encode<'q, Postgres> + Type<Postgres>,
+    {
+        if let Some(value) = value {
+            self.query.push(" and ").push(before).push_bind(value).push(after);
+        }
+        self
+    }
+
+    /// At most `limit` of them, after a row.
+    ///
+    /// # Errors
+    /// If the database does not answer, or if `after` is not of this list.
+    pub async fn page(
+        mut self,
+        db: &PgPool,
+        after: Option<After>,
+        limit: usize,
+    ) -> Result<Seen<Page<V::Row>>, sqlx::Error> {
+        let Order { column, sql_type, descending } = self.order;
+        let (beyond, direction) = if descending { ("<", "desc") } else { (">", "asc") };
+        if let Some(After { value, key }) = after {
+            self.query.push(format!(" and (t.{column}, t.{}) {beyond} (", V::KEY)).push_bind(value);
+            self.query.push(format!("::text::{sql_type}, ")).push_bind(key).push(")");
+        }
+        let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+        self.query
+            .push(format!(" order by t.{column} {direction}, t.{} {direction} limit ", V::KEY))
+            .push_bind(one_more)
+            .push(") t on true where s.name = ")
+            .push_bind(V::NAME)
+            .push(format!(" order by t.place {direction}, t.key {direction}"));
+        let listed: Vec<Listed<V::Row>> = self.query.build_query_as().fetch_all(db).await?;
+        Ok(page_of(listed, limit))
+    }
+}
+
+/// A page out of up to one row more than it has.
+fn page_of<R>(listed: Vec<Listed<R>>, limit: usize) -> Seen<Page<R>> {
+    let position = listed.first().map_or(0, |(position, ..)| *position);
+    let mut rows: Vec<(R, After)> = listed
+        .into_iter()
+        .filter_map(|(_, row, value, key)| Some((row?.0, After { value: value?, key: key? })))
+        .collect();
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|(_, after)| after.clone());
+    Seen { position, value: Page { rows: rows.into_iter().map(|(row, _)| row).collect(), next } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(rows: &[i64]) -> Vec<Listed<i64>> {
+        rows.iter()
+            .map(|row| (7, Some(Json(*row)), Some(format!("at {row}")), Some(row.to_string())))
+            .collect()
+    }
+
+    #[test]
+    fn a_page_tells_where_the_next_begins_if_there_is_one() {
+        let next = Some(After { value: "at 2".into(), key: "2".into() });
+        assert_eq!(
+            page_of(listed(&[1, 2, 3]), 2),
+            Seen { position: 7, value: Page { rows: vec![1, 2], next } }
+        );
+        assert_eq!(page_of(listed(&[1, 2]), 2).value, Page { rows: vec![1, 2], next: None });
+    }
+
+    #[test]
+    fn an_empty_page_is_as_of_a_position_too() {
+        let nothing = vec![(7, None, None, None)];
+        assert_eq!(
+            page_of::<i64>(nothing, 2),
+            Seen { position: 7, value: Page { rows: vec![], next: None } }
+        );
+    }
+}

@@ -1,0 +1,90 @@
+//! Kafka: from the answer to a command until a reader of committed records has its event.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use infra::relay::{Relay, RelayConfig};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Headers;
+use rdkafka::{ClientConfig, Message};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::latency::{Sightings, at_rate, between};
+use crate::subjects::Ours;
+
+/// Longer than anything takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long each event took, at a rate, with a relay that has caught up.
+pub async fn latencies(
+    brokers: &str,
+    subject: &Arc<Ours>,
+    rate: f64,
+    lasting: Duration,
+) -> Result<Vec<Duration>> {
+    let config = RelayConfig {
+        brokers: brokers.to_owned(),
+        prefix: format!("bench-{}", Uuid::now_v7().simple()),
+        ..RelayConfig::default()
+    };
+    let topic = format!("{}.bench.events.v1", config.prefix);
+    let (relay, stop) = (Relay::new(subject.store.clone(), config), CancellationToken::new());
+    let mut state = relay.state();
+    let stopping = stop.clone();
+    let relaying = tokio::spawn(async move { relay.run(stopping).await });
+    let head = subject.store.head().await?;
+    state.wait_for(|state| state.position >= head).await?;
+
+    let brokers = brokers.to_owned();
+    let (upto, end) = std::sync::mpsc::channel();
+    let seeing = tokio::task::spawn_blocking(move || sightings(&brokers, &topic, head, &end));
+    let answered = at_rate(subject, rate, lasting).await?;
+    upto.send(subject.store.head().await?)?;
+    let sightings = seeing.await??;
+    stop.cancel();
+    relaying.await??;
+    Ok(between(answered, &sightings))
+}
+
+/// Each record as it comes, until all up to the end have come. Partitions come in any order among themselves: a
+/// position counts as seen when it is itself seen.
+fn sightings(
+    brokers: &str,
+    topic: &str,
+    after: i64,
+    end: &std::sync::mpsc::Receiver<i64>,
+) -> Result<Sightings> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", topic)
+        .set("isolation.level", "read_committed")
+        .set("auto.offset.reset", "earliest")
+        .set("enable.auto.commit", "false")
+        .set("fetch.wait.max.ms", "5")
+        .create()?;
+    consumer.subscribe(&[topic])?;
+    let (mut sightings, mut last, start) = (Sightings::new(), None, Instant::now());
+    loop {
+        if last.is_none() {
+            last = end.try_recv().ok();
+        }
+        if last.is_some_and(|last| sightings.len() as i64 >= last - after) {
+            sightings.sort_unstable();
+            return Ok(sightings);
+        }
+        if start.elapsed() > PATIENCE {
+            bail!("not all events came to Kafka");
+        }
+        let Some(record) = consumer.poll(Duration::from_millis(5)) else { continue };
+        let record = record?;
+        let position = record.headers().and_then(|headers| {
+            let header = headers.iter().find(|header| header.key == infra::relay::record::POSITION)?;
+            std::str::from_utf8(header.value?).ok()?.parse::<i64>().ok()
+        });
+        if let Some(position) = position.filter(|&position| position > after) {
+            sightings.push((position, Instant::now()));
+        }
+    }
+}

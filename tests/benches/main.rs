@@ -1,0 +1,86 @@
+//! Bench: this store beside its peers, in the same run on the same PostgreSQL.
+//!
+//! `cargo bench --workspace -- [--quick] [--at=32] [section …]` with `TEST_DATABASE_URL` (a superuser's) in the environment.
+//! Every figure is the median of alternating runs; the table shows ratios, since absolutes are the machine's.
+//! Everything measured is also written to `target/bench.json`.
+
+mod append;
+mod cost;
+mod counter;
+mod database;
+mod drive;
+mod figures;
+mod http;
+mod kafka;
+mod latency;
+mod load;
+mod replay;
+mod subjects;
+
+use anyhow::Result;
+use database::Server;
+use figures::Report;
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Alternating runs of which the median is shown.
+    pub runs: usize,
+    /// How long a run lasts.
+    pub run: std::time::Duration,
+    /// How long a run lasts that only looks for a peer's best number of connections.
+    pub probe: std::time::Duration,
+    /// Events of a log that is not empty.
+    pub many: i64,
+    /// Events that are replayed.
+    pub replayed: i64,
+    /// The only number of concurrent commands, if one was asked for (`--at=32`).
+    pub at: Option<usize>,
+}
+
+impl Settings {
+    fn full() -> Self {
+        let [run, probe] = [2_000, 500].map(std::time::Duration::from_millis);
+        Self { runs: 5, run, probe, many: 1_000_000, replayed: 200_000, at: None }
+    }
+
+    fn quick() -> Self {
+        let [run, probe] = [500, 200].map(std::time::Duration::from_millis);
+        Self { runs: 3, run, probe, many: 100_000, replayed: 40_000, at: None }
+    }
+}
+
+fn main() -> Result<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(measure())
+}
+
+async fn measure() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let settings =
+        if arguments.iter().any(|a| a == "--quick") { Settings::quick() } else { Settings::full() };
+    let sections: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
+    let wanted =
+        |section: &str| sections.is_empty() || sections.iter().any(|wanted| section.contains(*wanted));
+
+    let server = Server::from_environment().await?;
+    let mut report = Report::new(settings, server.about().await?);
+    if wanted("append") {
+        append::measure(&server, settings, &mut report).await?;
+    }
+    if wanted("load and append") {
+        load::measure(&server, settings, &mut report).await?;
+    }
+    if wanted("replay") {
+        replay::measure(&server, settings, &mut report).await?;
+    }
+    if wanted("cost") {
+        cost::measure(&server, settings, &mut report).await?;
+    }
+    if wanted("latency") {
+        latency::measure(&server, settings, &mut report).await?;
+    }
+    if wanted("http") {
+        http::measure(&server, settings, &mut report).await?;
+    }
+    report.write()
+}

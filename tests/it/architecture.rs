@@ -1,0 +1,219 @@
+//! The house rules that neither the compiler nor the crates keep (docs/architecture.md).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const LAYERS: [&str; 5] = ["domain", "commands", "projections", "infra", "api"];
+const CONTEXTS: [&str; 10] = [
+    "identity",
+    "commerce",
+    "finance",
+    "marketing",
+    "sales",
+    "content",
+    "service",
+    "intelligence",
+    "platform",
+    "proxy",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Every Rust file below a folder, with its text.
+fn files(folder: &str) -> Vec<(String, String)> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root().join(folder), &mut found);
+    assert!(!found.is_empty(), "there are no files in {folder}");
+    found
+        .into_iter()
+        .map(|path| {
+            let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+            (name, fs::read_to_string(&path).unwrap())
+        })
+        .collect()
+}
+
+/// A file's code: without its tests, comments and texts.
+fn code(text: &str) -> String {
+    let before_tests = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    before_tests
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// The capabilities of a layer: context → names of the files right in its folder.
+fn capabilities(layer: &str) -> BTreeMap<&'static str, BTreeSet<String>> {
+    CONTEXTS
+        .into_iter()
+        .map(|context| {
+            let folder = root().join(layer).join("src").join(context);
+            let names = fs::read_dir(folder).into_iter().flatten().filter_map(|entry| {
+                let path = entry.unwrap().path();
+                (path.extension()? == "rs").then(|| path.file_stem().unwrap().to_str().unwrap().to_owned())
+            });
+            (context, names.collect())
+        })
+        .collect()
+}
+
+#[test]
+fn a_crate_names_only_what_stands_below_it() {
+    let below: BTreeMap<&str, &[&str]> = BTreeMap::from([
+        ("domain", &[][..]),
+        ("commands", &["domain"]),
+        ("projections", &["domain"]),
+        ("infra", &["commands", "domain", "projections"]),
+        ("api", &["commands", "domain", "infra", "projections"]),
+    ]);
+    for layer in LAYERS {
+        let manifest = fs::read_to_string(root().join(layer).join("Cargo.toml")).unwrap();
+        let dependencies = manifest.split("[dependencies]").nth(1).unwrap();
+        let named: BTreeSet<&str> = dependencies
+            .lines()
+            .filter_map(|line| line.split(['.', ' ', '=']).next())
+            .filter(|name| LAYERS.contains(name))
+            .collect();
+        assert_eq!(named, below[layer].iter().copied().collect(), "what {layer} depends on");
+    }
+}
+
+#[test]
+fn every_layer_speaks_only_of_capabilities_the_domain_knows() {
+    let known = capabilities("domain");
+    // Read models over several capabilities, and what the transport itself needs (systems.md marks them as views).
+    let views =
+        BTreeSet::from(["stock_level", "dashboard", "webhook", "docs", "health", "metrics", "monitoring"]);
+    for layer in ["commands", "projections", "api"] {
+        for (context, names) in capabilities(layer) {
+            for name in names {
+                assert!(
+                    known[context].contains(&name) || views.contains(name.as_str()),
+                    "{layer}/src/{context}/{name}.rs: the domain has no {context}/{name}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_capability_of_the_domain_never_names_another() {
+    for (context, names) in capabilities("domain") {
+        for name in &names {
+            let own = format!("domain/src/{context}/{name}");
+            for (file, text) in files("domain/src")
+                .iter()
+                .filter(|(file, _)| *file == format!("{own}.rs") || file.starts_with(&format!("{own}/")))
+            {
+                for (other_context, others) in capabilities("domain") {
+                    for other in others.iter().filter(|other| (other_context, *other) != (context, name)) {
+                        let named = format!("{other_context}::{other}");
+                        assert!(!code(text).contains(&named), "{file} names {named}");
+                        let sister = format!("super::super::{other}::");
+                        assert!(!code(text).contains(&sister), "{file} names {sister}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_domain_is_pure() {
+    for (file, text) in files("domain/src").iter().filter(|(file, _)| !file.ends_with("kernel.rs")) {
+        for impure in [
+            "Utc::now", "now_v7", "new_v4", "async fn", "sqlx", "tokio", "cqrs_es", "std::fs", "std::env",
+            "rand::",
+        ] {
+            assert!(!code(text).contains(impure), "{file} has {impure}");
+        }
+    }
+}
+
+#[test]
+fn processes_are_pure_and_projections_know_no_clock() {
+    for folder in ["commands/src/process", "projections/src"] {
+        for (file, text) in files(folder) {
+            for impure in ["Utc::now", "now_v7()", "new_v4", "SystemTime", "Instant::now"] {
+                assert!(!code(&text).contains(impure), "{file} has {impure}");
+            }
+        }
+    }
+    for (file, text) in files("commands/src/process") {
+        assert!(!code(&text).contains("async fn"), "{file} waits for something");
+    }
+}
+
+#[test]
+fn nothing_is_written_from_a_read_model() {
+    for (file, text) in files("commands/src") {
+        assert!(!code(&text).contains("read."), "{file} reads a read model");
+    }
+}
+
+#[test]
+fn sql_stands_in_the_store_the_views_and_the_subscriptions() {
+    for (file, text) in files("api/src") {
+        if file.starts_with("api/src/job/") || file.starts_with("api/src/platform/") {
+            continue;
+        }
+        assert!(!code(&text).contains("sqlx::query"), "{file} has SQL of its own");
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_and_is_no_drawer() {
+    for folder in
+        ["domain/src", "commands/src", "projections/src", "infra/src", "api/src", "tests/src", "tests/it"]
+    {
+        for (file, text) in files(folder) {
+            assert!(text.starts_with("//! "), "{file} does not say what it is");
+            let stem = Path::new(&file).file_stem().unwrap().to_str().unwrap().to_owned();
+            assert!(
+                !["util", "utils", "common", "helper", "helpers", "misc"].contains(&stem.as_str()),
+                "{file} is a drawer"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_process_is_run_and_every_view_is_folded() {
+    let processes = fs::read_to_string(root().join("commands/src/process.rs")).unwrap();
+    for (file, _) in files("commands/src/process") {
+        let name = Path::new(&file).file_stem().unwrap().to_str().unwrap().to_owned();
+        assert!(processes.contains(&format!("Box::new({name}::")), "{file} is not in process::all()");
+    }
+    let views = files("projections/src")
+        .iter()
+        .map(|(_, text)| text.matches("impl View for ").count())
+        .sum::<usize>();
+    let examples = fs::read_to_string(root().join("projections/src/runtime.rs"))
+        .unwrap()
+        .matches("impl View for ")
+        .count();
+    assert_eq!(projections::all().len(), views - examples, "a view is not in projections::all()");
+}
+
+#[test]
+fn names_of_subscriptions_are_their_own() {
+    let mut names: Vec<&str> = projections::all().iter().map(|view| view.name()).collect();
+    names.extend(commands::process::all().iter().map(|process| process.name()));
+    let all: BTreeSet<&str> = names.iter().copied().collect();
+    assert_eq!(all.len(), names.len(), "two subscriptions have one name");
+}

@@ -1,0 +1,7 @@
+//! Commerce over HTTP, from the request to the read model.
+
+mod cart;
+mod checkout;
+mod order;
+mod product;
+mod stock;

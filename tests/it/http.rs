@@ -1,0 +1,13 @@
+//! HTTP: what every route answers, shown on a few routes of the tests' own.
+
+mod bodies;
+mod commands;
+mod connections;
+mod document;
+mod jar;
+mod logs;
+mod platform;
+mod reads;
+mod requests;
+mod server;
+mod smuggling;

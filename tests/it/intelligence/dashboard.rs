@@ -1,0 +1,80 @@
+//! The dashboard shows what was done, and nothing else.
+
+use chrono::TimeDelta;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tests::platform::TestApp;
+
+fn usd(amount: i64) -> Value {
+    json!({"amount": amount, "currency": "USD"})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_are_what_was_done_on_each_day() {
+    // It is 2030-03-17.
+    let app = TestApp::start().await;
+    app.sell("TEE", 1_000, 20).await;
+    app.sell("CUP", 300, 1).await;
+    app.order("TEE", 3, "card").await;
+    let cancelled = app.order("TEE", 2, "card").await;
+    app.order("CUP", 2, "card").await;
+    app.order("TEE", 1, "decline_hard").await;
+    app.drain().await;
+    app.pass(TimeDelta::days(1)).await;
+    app.order("CUP", 1, "card").await;
+    app.drain().await;
+    let cancel = format!("/api/ecommerce/orders/{cancelled}/cancel");
+    assert_eq!(app.post(&cancel, json!({})).await.status, 200);
+    app.drain().await;
+
+    let shown = app.get("/api/dashboard?group_by=day&top=1").await;
+    let figures = &shown["figures"][0];
+    assert_eq!((&shown["from"], &shown["to"]), (&json!("2030-02-17"), &json!("2030-03-19")));
+    assert_eq!(
+        (&figures["revenue"], &figures["refunds"], &figures["net"]),
+        (&usd(5_300), &usd(2_000), &usd(3_300))
+    );
+    assert_eq!((&figures["orders"], &figures["units"]), (&json!(2), &json!(4)));
+    assert_eq!(figures["average"], usd(2_650));
+    let days: Vec<_> = shown["periods"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|day| {
+            (
+                day["from"].as_str().unwrap(),
+                day["revenue"]["amount"].as_i64().unwrap(),
+                day["refunds"]["amount"].as_i64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(days, [("2030-03-17", 5_000, 0), ("2030-03-18", 300, 2_000)]);
+    let by_status: Vec<_> = shown["orders_by_status"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|of| (of["status"].as_str().unwrap(), of["orders"].as_i64().unwrap()))
+        .collect();
+    assert_eq!(by_status, [("cancelled", 3), ("confirmed", 2)]);
+    assert_eq!(shown["top_products"], json!([{"sku": "TEE", "units": 3, "amount": usd(3_000)}]));
+    assert_eq!(shown["top_customers"].as_array().unwrap().len(), 1);
+
+    let first = app.get("/api/dashboard?from=2030-03-17&to=2030-03-18").await;
+    assert_eq!(first["figures"][0]["revenue"], usd(5_000));
+    let before = app.get("/api/dashboard?from=2030-03-01&to=2030-03-17").await;
+    assert_eq!((&before["figures"], &before["periods"]), (&json!([]), &json!([])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asks_for_days_that_make_sense_and_a_key_that_may_look() {
+    let app = TestApp::start().await;
+    for query in
+        ["from=2030-01-02&to=2030-01-02", "from=2000-01-01&to=2030-01-01", "from=yesterday", "top=101", "x=1"]
+    {
+        let wrong = app.call(Method::GET, &format!("/api/dashboard?{query}"), Value::Null).await;
+        assert_eq!(wrong.problem(), (422, "validation"), "{query}");
+    }
+    let key = app.key(&["order:read"]);
+    let other = app.call_as(&key, "x", Method::GET, "/api/dashboard", Value::Null).await;
+    assert_eq!(other.problem(), (403, "forbidden"));
+}

@@ -1,0 +1,245 @@
+//! The import: each row of a file is one order, whatever becomes of the process that takes it.
+
+mod file;
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use commands::EventStore;
+use commands::clock::SystemClock;
+use commands::identity::workspace;
+use domain::ids::WorkspaceId;
+use infra::log::Log;
+use infra::subscription::{Host, checkpoint};
+use projections::Runtime;
+use projections::intelligence::dashboard::{Dashboard, DashboardView, Grouping, Range, figures};
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use file::{Purchases, Sums};
+
+/// Whether the long forms are asked for.
+fn long() -> bool {
+    std::env::var_os("MEWAYZ_CHAOS").is_some_and(|form| form == "long")
+}
+
+/// A database, and imports as processes of their own.
+struct Books {
+    store: EventStore,
+    url: String,
+}
+
+impl Books {
+    async fn open(pool: PgPoolOptions, connect: PgConnectOptions) -> Self {
+        let url = connect.to_url_lossy().to_string();
+        let store = EventStore::open(pool.connect_with(connect.clone()).await.unwrap(), connect, 100);
+        Self { store, url }
+    }
+
+    fn start(&self, file: &Purchases) -> Child {
+        let program = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("mewayz");
+        assert!(program.exists(), "the tests need the binary: cargo build --workspace");
+        Command::new(program)
+            .args(["import", "purchases"])
+            .arg(file.path())
+            .args(["--workspace", "history", "--source", "cdnow"])
+            .env("DATABASE_URL", &self.url)
+            .env_remove("KAFKA_BROKERS")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Imports to the end.
+    async fn import(&self, file: &Purchases) -> Ended {
+        let child = self.start(file);
+        let output = tokio::task::spawn_blocking(|| child.wait_with_output()).await.unwrap().unwrap();
+        Ended(output)
+    }
+
+    /// Imports until so many orders are there, and is killed.
+    async fn import_until_killed(&self, file: &Purchases, orders: i64) {
+        let mut child = self.start(file);
+        let deadline = Instant::now() + Duration::from_secs(600);
+        while self.orders().await < orders {
+            assert_eq!(child.try_wait().unwrap(), None, "it should be killed before its end");
+            assert!(Instant::now() < deadline, "waited too long for {orders} orders");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        child.kill().unwrap();
+        let status = tokio::task::spawn_blocking(move || child.wait()).await.unwrap().unwrap();
+        assert_eq!(status.signal(), Some(9), "it was killed in the middle of its work");
+    }
+
+    /// Rows that were taken, without any of the code that took them.
+    async fn orders(&self) -> i64 {
+        let count = "select count(*) from commands where subject like 'ord_%'";
+        sqlx::query_scalar(count).fetch_one(self.store.pool()).await.unwrap()
+    }
+
+    async fn workspace(&self) -> WorkspaceId {
+        let known = workspace::all(&self.store).await.unwrap();
+        assert_eq!(known.len(), 1, "one workspace, however often it was asked for: {known:?}");
+        assert_eq!(known[0].name, "history");
+        known[0].id
+    }
+
+    /// The log holds exactly what the file says, and so does the dashboard.
+    async fn must_be(&self, sums: &Sums) {
+        let orders =
+            "select count(distinct aggregate_id), coalesce(sum((line->>'quantity')::bigint), 0)::bigint,
+                             coalesce(sum((line->'total'->>'amount')::bigint), 0)::bigint
+                      from events, json_array_elements(payload->'lines') line
+                      where aggregate_type = 'commerce.order' and event_type = 'Placed'";
+        let placed: (i64, i64, i64) = sqlx::query_as(orders).fetch_one(self.store.pool()).await.unwrap();
+        assert_eq!(placed, (sums.orders, sums.units, sums.cents), "orders, units and cents in the log");
+        let over = "select count(*) from events
+                    where aggregate_type = 'commerce.order' and event_type = 'Completed'
+                      and effective_at::time = '12:00'";
+        let over: i64 = sqlx::query_scalar(over).fetch_one(self.store.pool()).await.unwrap();
+        assert_eq!(over, sums.orders, "every order is over, at noon of some day");
+
+        let seen = self.dashboard().await;
+        assert_eq!(seen.figures.len(), 1, "one currency");
+        let all = &seen.figures[0];
+        assert_eq!((all.orders, all.units, all.revenue.amount), (sums.orders, sums.units, sums.cents));
+        let months: BTreeMap<String, i64> = seen
+            .periods
+            .iter()
+            .map(|period| (period.from.format("%Y-%m").to_string(), period.figures.revenue.amount))
+            .collect();
+        assert_eq!(months, sums.months, "revenue by month");
+        let status = &seen.orders_by_status;
+        assert_eq!((status.len(), status[0].status.as_str()), (1, "completed"));
+    }
+
+    /// As the platform would show it.
+    async fn dashboard(&self) -> DashboardView {
+        let stop = CancellationToken::new();
+        let host = Host {
+            log: Log::follow(self.store.clone(), stop.clone()).await.unwrap(),
+            clock: Arc::new(SystemClock),
+            instance: Uuid::now_v7(),
+            lease: Duration::from_secs(3),
+            stop: stop.clone(),
+        };
+        let host = tokio::spawn(host.run(vec![Box::new(Runtime::<Dashboard>::default())], vec![]));
+        let (pool, head) = (self.store.pool(), self.store.head().await.unwrap());
+        let at = checkpoint::reached(pool, "dashboard", head, Duration::from_secs(300)).await.unwrap();
+        assert!(at >= head, "the dashboard stopped at {at} of {head}");
+        stop.cancel();
+        host.await.unwrap().unwrap();
+        let day = |year| chrono::NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
+        let range = Range { from: day(1990), to: day(2010), group_by: Some(Grouping::Month), top: 5 };
+        figures(pool, self.workspace().await, range).await.unwrap().value
+    }
+}
+
+/// How an import ended.
+struct Ended(Output);
+
+impl Ended {
+    fn code(&self) -> Option<i32> {
+        self.0.status.code()
+    }
+
+    fn errors(&self) -> String {
+        String::from_utf8_lossy(&self.0.stderr).into_owned()
+    }
+
+    /// A figure of its summary.
+    fn said(&self, name: &str) -> String {
+        let said = String::from_utf8_lossy(&self.0.stdout).into_owned();
+        let line = said.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("it did not say {name}:\n{said}{}", self.errors())).trim().to_owned()
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_killed_import_goes_on_and_takes_no_row_twice(pool: PgPoolOptions, connect: PgConnectOptions) {
+    let kills = if long() { 10 } else { 3 };
+    let Some(file) = Purchases::real() else { return };
+    let (books, sums) = (Books::open(pool, connect).await, file.sums());
+    let known = (69_659, 167_881, 250_031_563);
+    assert_eq!((sums.orders, sums.units, sums.cents), known, "the file is the one that is known");
+
+    for kill in 1..=kills {
+        books.import_until_killed(&file, sums.orders * kill / (kills + 1)).await;
+    }
+    let before = books.orders().await;
+    let ended = books.import(&file).await;
+    assert_eq!(ended.code(), Some(0), "{}", ended.errors());
+    assert_eq!(ended.said("rows"), sums.orders.to_string());
+    assert_eq!(ended.said("rejected"), "0");
+    let (known, taken) = (ended.said("known"), ended.said("taken"));
+    // What the killed process had sent may still have been stored after it was counted.
+    assert!(known.parse::<i64>().unwrap() >= before, "{known} known of {before}");
+    assert_eq!(known.parse::<i64>().unwrap() + taken.parse::<i64>().unwrap(), sums.orders);
+    books.must_be(&sums).await;
+
+    let head = books.store.head().await.unwrap();
+    let again = books.import(&file).await;
+    assert_eq!((again.code(), again.said("taken"), again.said("events")), (Some(0), "0".into(), "0".into()));
+    assert_eq!(again.said("known"), sums.orders.to_string());
+    assert_eq!(again.said("units"), sums.units.to_string());
+    assert_eq!(books.store.head().await.unwrap(), head, "importing again changes nothing");
+    println!("{} rows, ended after {kills} kills: {}", sums.orders, ended.said("time"));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn what_cannot_be_taken_is_told_with_its_line_and_the_rest_goes_on(
+    pool: PgPoolOptions,
+    connect: PgConnectOptions,
+) {
+    let books = Books::open(pool, connect).await;
+    let good = Purchases::made_up(600);
+    let bad = [
+        (2, "00001,1997-01-01,1", "it has 3 fields and not 4"),
+        (3, "00001,1997-01-01,1,12.345", "`12.345` is not an amount"),
+        (17, "00001,1997-01-01,1,-11.77", "`-11.77` is not an amount"),
+        (18, "00001,1997-01-01,1,1e3", "`1e3` is not an amount"),
+        (100, "00001,1997-01-01,0,11.77", "`0` is not a quantity"),
+        (101, "00001,1997-13-01,1,11.77", "`1997-13-01` is not a date"),
+        (601, "00001,1997-01-01,1,11.77,and more", "it has 5 fields and not 4"),
+    ];
+    let spoiled = bad.iter().fold(good.clone(), |file, (line, text, _)| file.with_line(*line, text));
+    let ended = books.import(&spoiled).await;
+    assert_eq!(ended.code(), Some(4), "{}", ended.errors());
+    for (line, _, reason) in bad {
+        let told = format!("line {line}: {reason}");
+        assert!(ended.errors().contains(&told), "{told} is missing in:\n{}", ended.errors());
+    }
+    assert_eq!((ended.said("taken"), ended.said("rejected")), ("593".into(), "7".into()));
+    let rest = bad.iter().fold(good.clone(), |file, (line, ..)| file.with_line(*line, ""));
+    books.must_be(&rest.sums()).await;
+
+    // Mended, they are taken, and nothing else.
+    let mended = books.import(&good).await;
+    assert_eq!(
+        (mended.code(), mended.said("taken"), mended.said("known")),
+        (Some(0), "7".into(), "593".into())
+    );
+    books.must_be(&good.sums()).await;
+
+    // A line that is known with other content is told, and left as it was taken.
+    let head = books.store.head().await.unwrap();
+    let changed = good.with_line(50, "00001,1997-01-01,1,99.99").with_line(51, "nothing");
+    let ended = books.import(&changed).await;
+    assert_eq!(
+        (ended.code(), ended.said("taken"), ended.said("rejected")),
+        (Some(4), "0".into(), "2".into())
+    );
+    for line in [50, 51] {
+        let told = format!("line {line}: this line was taken with other content");
+        assert!(ended.errors().contains(&told), "{told} is missing in:\n{}", ended.errors());
+    }
+    assert_eq!(books.store.head().await.unwrap(), head);
+    books.must_be(&good.sums()).await;
+}

@@ -1,0 +1,71 @@
+//! Kafka killed and away: nothing waits for it, and nothing is lost.
+
+use infra::relay::RelayState;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tests::kafka::Broker;
+use tests::log::append_some;
+use tokio::sync::watch;
+
+use super::stage::{Stage, long, until};
+
+/// An open defect (docs/promises.md, P7): a broker that was killed may show its topics shorter than they are at first,
+/// and the relay then sends again what is there. Until that is mended these run in `make chaos` only.
+fn only_in_chaos() -> bool {
+    if !long() {
+        eprintln!("skipped: runs in `make chaos`");
+    }
+    !long()
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_killed_broker_costs_no_event(pool: PgPoolOptions, connect: PgConnectOptions) {
+    if only_in_chaos() {
+        return;
+    }
+    let broker = Broker::start();
+    let mut stage = Stage::set(pool, connect).await;
+    stage.config.brokers = broker.address();
+    let mut relay = stage.relay(&[], "");
+    for _ in 0..if long() { 20 } else { 3 } {
+        stage.caught_up().await;
+        let before = stage.uncommitted();
+        let kill = async {
+            until("the relay is at work", || async { stage.uncommitted() > before }).await;
+            broker.kill();
+        };
+        tokio::join!(append_some(&stage.store, 2000), kill);
+        broker.start_again();
+    }
+    stage.caught_up().await;
+    assert!(relay.is_running());
+    stage.must_be_exact().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn commands_go_on_while_kafka_is_away_and_the_relay_catches_up(
+    pool: PgPoolOptions,
+    connect: PgConnectOptions,
+) {
+    if only_in_chaos() {
+        return;
+    }
+    let broker = Broker::start();
+    let mut stage = Stage::set(pool, connect).await;
+    stage.config.brokers = broker.address();
+    let work = async |state: &mut watch::Receiver<RelayState>| {
+        append_some(&stage.store, 100).await;
+        state.wait_for(|state| state.leading && state.position >= 100).await.unwrap();
+        broker.kill();
+        append_some(&stage.store, 500).await;
+        let head = stage.store.head().await.unwrap();
+        let away = state.wait_for(|state| !state.leading && state.head == head).await.unwrap();
+        assert!(away.lag() >= 500, "{away:?}");
+        drop(away);
+        append_some(&stage.store, 500).await;
+        broker.start_again();
+        let head = stage.store.head().await.unwrap();
+        state.wait_for(|state| state.leading && state.position == head && state.lag() == 0).await.unwrap();
+    };
+    stage.relaying(work).await;
+    stage.must_be_exact().await;
+}

@@ -1,0 +1,176 @@
+//! A log, topics of its own, and relays as processes of their own.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use commands::EventStore;
+use infra::relay::verify::{Verified, verify};
+use infra::relay::{Relay, RelayConfig, RelayState};
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tests::kafka::{Read, brokers, ends, prefix, read_topics};
+pub use tests::process::until;
+use tests::process::{Process, program};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What a test plays on.
+pub struct Stage {
+    pub store: EventStore,
+    pub config: RelayConfig,
+    url: String,
+}
+
+/// Whether the long forms are asked for.
+pub fn long() -> bool {
+    std::env::var("MEWAYZ_CHAOS").is_ok_and(|form| form == "long")
+}
+
+impl Stage {
+    pub async fn set(pool: PgPoolOptions, connect: PgConnectOptions) -> Self {
+        let url = connect.to_url_lossy().to_string();
+        let pool = pool.connect_with(connect.clone()).await.unwrap();
+        let store = EventStore::open(pool, connect, 100);
+        let config =
+            RelayConfig { brokers: brokers(), prefix: prefix(), partitions: 2, ..RelayConfig::default() };
+        Self { store, config, url }
+    }
+
+    /// Starts `mewayz relay …`.
+    pub fn relay(&self, arguments: &[&str], failpoints: &str) -> Process {
+        let log = std::env::var("RELAY_LOG").map_or(Stdio::null(), |path| {
+            std::fs::File::options().create(true).append(true).open(path).unwrap().into()
+        });
+        let mut relay = Command::new(program());
+        relay
+            .arg("relay")
+            .args(arguments)
+            .env("DATABASE_URL", &self.url)
+            .env("KAFKA_BROKERS", &self.config.brokers)
+            .env("MEWAYZ_KAFKA__PREFIX", &self.config.prefix)
+            .env("MEWAYZ_KAFKA__PARTITIONS", self.config.partitions.to_string())
+            .env("FAILPOINTS", failpoints)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        Process::start(&mut relay)
+    }
+
+    /// Runs a relay in this process for as long as the work takes; it must neither end before nor fail.
+    pub async fn relaying(&self, work: impl AsyncFnOnce(&mut watch::Receiver<RelayState>)) {
+        let relay = Relay::new(self.store.clone(), self.config.clone());
+        let (stop, mut state) = (CancellationToken::new(), relay.state());
+        let running = relay.run(stop.clone());
+        tokio::pin!(running);
+        tokio::select! {
+            ended = &mut running => panic!("the relay has ended: {ended:?}"),
+            worked = tokio::time::timeout(PATIENCE, work(&mut state)) => worked.unwrap(),
+        }
+        stop.cancel();
+        running.await.unwrap();
+    }
+
+    pub async fn verify(&self) -> Verified {
+        verify(&self.store, &self.config).await.unwrap()
+    }
+
+    /// Waits until the topics go as far as the log, as their progress says.
+    pub async fn caught_up(&self) {
+        let head = self.store.head().await.unwrap();
+        until("the relay has caught up", || async { self.progress().await >= head }).await;
+    }
+
+    /// How far the topics go.
+    pub async fn progress(&self) -> i64 {
+        let config = self.config.clone();
+        let read = tokio::task::spawn_blocking(move || infra::relay::progress::read(&config)).await.unwrap();
+        read.ok().flatten().map_or(-1, |progress| progress.position)
+    }
+
+    /// The newest record of the progress topic.
+    pub async fn read_progress(&self) -> Read {
+        let config = self.config.clone();
+        let read = tokio::task::spawn_blocking(move || infra::relay::progress::read(&config)).await.unwrap();
+        let value = serde_json::to_string(&read.unwrap().unwrap()).unwrap();
+        Read { key: "progress".into(), headers: Vec::new(), value }
+    }
+
+    /// How many records and markers the topics of events hold, committed or not.
+    pub fn uncommitted(&self) -> i64 {
+        ends(&self.config.brokers, &self.config.prefix)
+    }
+
+    pub fn topics(&self) -> BTreeMap<(String, i32), Vec<Read>> {
+        read_topics(&self.config.brokers, &self.config.prefix)
+    }
+
+    /// The topics are exactly the log: by SQL and a reader that know nothing of the relay, and by `relay verify`.
+    pub async fn must_be_exact(&self) {
+        let head = self.store.head().await.unwrap();
+        let expected = self.expected().await;
+        let mut seen = vec![false; expected.len()];
+        let mut homes = BTreeMap::new();
+        for ((topic, partition), records) in self.topics() {
+            let mut last = 0;
+            for record in records {
+                let position = record.position();
+                assert!(position > last, "{topic} {partition}: {position} after {last}");
+                last = position;
+                let n = usize::try_from(position - 1).unwrap();
+                assert_eq!((&topic, &record), (&expected[n].0, &expected[n].1));
+                assert!(!std::mem::replace(&mut seen[n], true), "{position} is there twice");
+                let home = homes.entry(record.key.clone()).or_insert(partition);
+                assert_eq!(*home, partition, "one key, one partition");
+            }
+        }
+        let missing = seen.iter().position(|seen| !seen);
+        assert_eq!(missing.map(|n| n + 1), None, "the first position that is missing, of {head}");
+
+        let verified = self.verify().await;
+        assert_eq!(verified.difference, None);
+        assert_eq!((verified.position, verified.head), (head, head));
+        assert_eq!(verified.equal.values().sum::<i64>(), head);
+    }
+
+    /// What the topics must hold, position by position, as SQL sees it.
+    async fn expected(&self) -> Vec<(String, Read)> {
+        let rows = sqlx::query!(
+            r#"select split_part(aggregate_type, '.', 1) as "context!",
+                      aggregate_type || '/' || aggregate_id as "key!", payload::text as "value!",
+                      array[
+                          'ce_specversion', '1.0',
+                          'ce_id', event_id::text,
+                          'ce_source', '/workspaces/' || split_part(aggregate_id, '/', 1),
+                          'ce_type', 'com.mewayz.' || aggregate_type || '.'
+                              || lower(regexp_replace(event_type, '(?<=.)([A-Z])', '_\1', 'g')) || '.v'
+                              || event_version,
+                          'ce_subject', split_part(aggregate_type, '.', 2) || '/'
+                              || substr(aggregate_id, strpos(aggregate_id, '/') + 1),
+                          'ce_time', regexp_replace(to_char(effective_at at time zone 'utc',
+                              'YYYY-MM-DD"T"HH24:MI:SS.US'), '\.?(000){1,2}$', '') || 'Z',
+                          'ce_sequence', lpad(workspace_position::text, 20, '0'),
+                          'ce_position', position::text,
+                          'ce_streamversion', sequence::text,
+                          'ce_recordedtime', regexp_replace(to_char(recorded_at at time zone 'utc',
+                              'YYYY-MM-DD"T"HH24:MI:SS.US'), '\.?(000){1,2}$', '') || 'Z',
+                          'ce_correlationid', metadata ->> 'correlation'
+                      ] || case when metadata ->> 'causation' is not null
+                                then array['ce_causationid', metadata ->> 'causation'] else '{}' end
+                        || array['content-type', 'application/json'] as "headers!: Vec<String>"
+               from events order by position"#
+        )
+        .fetch_all(self.store.pool())
+        .await
+        .unwrap();
+        rows.into_iter()
+            .map(|row| {
+                let headers = row.headers.chunks(2).map(|h| (h[0].clone(), h[1].clone())).collect();
+                (self.config.topic(&row.context), Read { key: row.key, headers, value: row.value })
+            })
+            .collect()
+    }
+}

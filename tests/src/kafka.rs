@@ -1,0 +1,244 @@
+//! Kafka: what a reader of the topics sees, found out without the platform's own code.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rdkafka::ClientConfig;
+use rdkafka::Message;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, Headers, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The brokers that tests share.
+///
+/// # Panics
+/// Where there are none.
+#[must_use]
+pub fn brokers() -> String {
+    std::env::var("KAFKA_BROKERS").expect("KAFKA_BROKERS names the brokers for tests: see `make test`")
+}
+
+/// A prefix for the topics of one test.
+#[must_use]
+pub fn prefix() -> String {
+    format!("test-{}", Uuid::now_v7().simple())
+}
+
+/// A record, without its offset and time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    pub key: String,
+    pub headers: Vec<(String, String)>,
+    pub value: String,
+}
+
+impl Read {
+    /// A header's value.
+    ///
+    /// # Panics
+    /// If it is not there.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
+            .expect("the header is there")
+    }
+
+    /// The event's position in the log.
+    ///
+    /// # Panics
+    /// If the record does not tell.
+    #[must_use]
+    pub fn position(&self) -> i64 {
+        self.header("ce_position").parse().expect("a position")
+    }
+}
+
+/// All committed records of the topics of events, by topic and partition, in order. Blocks.
+///
+/// # Panics
+/// If Kafka does not answer, or a record is not UTF-8.
+#[must_use]
+pub fn read_topics(brokers: &str, prefix: &str) -> BTreeMap<(String, i32), Vec<Read>> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "test")
+        .set("isolation.level", "read_committed")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("fetch.wait.max.ms", "20")
+        .create()
+        .expect("a consumer");
+    let read = |at: (String, i32)| {
+        let records = read_partition(&consumer, &at);
+        (at, records)
+    };
+    partitions(&consumer, prefix).into_iter().map(read).collect()
+}
+
+/// The sum of all ends of the topics of events: it grows with everything written, committed or not. Blocks.
+///
+/// # Panics
+/// If Kafka does not answer.
+#[must_use]
+pub fn ends(brokers: &str, prefix: &str) -> i64 {
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", brokers).create().expect("a consumer");
+    let end = |(topic, partition): (String, i32)| {
+        consumer.fetch_watermarks(&topic, partition, PATIENCE).expect("Kafka answers").1
+    };
+    partitions(&consumer, prefix).into_iter().map(end).sum()
+}
+
+fn partitions(consumer: &BaseConsumer, prefix: &str) -> Vec<(String, i32)> {
+    let metadata = consumer.fetch_metadata(None, PATIENCE).expect("Kafka answers");
+    let ours = metadata.topics().iter().filter(|topic| {
+        topic
+            .name()
+            .strip_prefix(prefix)
+            .is_some_and(|rest| rest.starts_with('.') && rest.ends_with(".events.v1"))
+    });
+    ours.flat_map(|topic| topic.partitions().iter().map(|p| (topic.name().to_owned(), p.id()))).collect()
+}
+
+fn read_partition(consumer: &BaseConsumer, (topic, partition): &(String, i32)) -> Vec<Read> {
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, *partition, Offset::Beginning).expect("an offset");
+    consumer.assign(&list).expect("assigned");
+    let deadline = Instant::now() + PATIENCE;
+    let mut records = Vec::new();
+    loop {
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) => {
+                let text = |bytes: Option<&[u8]>| {
+                    String::from_utf8(bytes.expect("is there").to_vec()).expect("UTF-8")
+                };
+                let headers = message.headers().expect("headers").iter();
+                records.push(Read {
+                    key: text(message.key()),
+                    headers: headers.map(|h| (h.key.to_owned(), text(h.value))).collect(),
+                    value: text(message.payload()),
+                });
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => return records,
+            None if Instant::now() < deadline => {}
+            other => panic!("{topic} {partition} cannot be read: {other:?}"),
+        }
+    }
+}
+
+/// Makes a topic and fills it, each record in the partition it is given. Blocks.
+///
+/// # Panics
+/// If Kafka does not take it.
+pub fn write_topic<'a>(
+    brokers: &str,
+    topic: &str,
+    partitions: i32,
+    records: impl IntoIterator<Item = (i32, &'a Read)>,
+) {
+    let mut settings = ClientConfig::new();
+    settings.set("bootstrap.servers", brokers).set("enable.idempotence", "true");
+    let admin: AdminClient<DefaultClientContext> = settings.create().expect("an admin client");
+    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    futures::executor::block_on(admin.create_topics(&[new], &AdminOptions::new())).expect("Kafka answers");
+    let producer: BaseProducer = settings.create().expect("a producer");
+    for (partition, record) in records {
+        let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+            headers.insert(Header { key, value: Some(value.as_str()) })
+        });
+        let record = BaseRecord::to(topic)
+            .partition(partition)
+            .key(record.key.as_str())
+            .payload(record.value.as_str())
+            .headers(headers);
+        producer.send(record).map_err(|(error, _)| error).expect("taken");
+    }
+    producer.flush(PATIENCE).expect("written");
+}
+
+/// Removes topics. Blocks.
+///
+/// # Panics
+/// If Kafka does not do it.
+pub fn delete_topics(brokers: &str, topics: &[&str]) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", brokers).create().expect("an admin client");
+    let deleted = futures::executor::block_on(admin.delete_topics(topics, &AdminOptions::new()));
+    for deleted in deleted.expect("Kafka answers") {
+        deleted.expect("deleted");
+    }
+}
+
+/// A broker of a test's own, which can be killed.
+#[derive(Debug)]
+pub struct Broker(TempDir);
+
+impl Broker {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        let broker = Self(tempfile::tempdir().expect("a folder"));
+        broker.start_again();
+        broker
+    }
+
+    /// Starts it again, with the data it had.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start_again(&self) {
+        assert!(self.script("start").status().expect("the script runs").success(), "the broker starts");
+    }
+
+    /// Where it listens.
+    ///
+    /// # Panics
+    /// If the script cannot tell.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let output = self.script("brokers").output().expect("the script runs");
+        String::from_utf8(output.stdout).expect("an address").trim().to_owned()
+    }
+
+    /// Kills it, as a power cut would its process.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn kill(&self) {
+        let pid = std::fs::read_to_string(self.0.path().join("kafka/pid")).expect("it has started");
+        let pid = Pid::from_raw(pid.trim().parse().expect("a number"));
+        kill(pid, Signal::SIGKILL).expect("it runs");
+        while kill(pid, None).is_ok() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn script(&self, command: &str) -> Command {
+        let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/kafka.sh"));
+        script.arg(command).arg(self.0.path());
+        script
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        _ = self.script("wipe").status();
+    }
+}

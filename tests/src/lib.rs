@@ -1,0 +1,10 @@
+//! The workbench of the tests.
+
+pub mod answer;
+pub mod app;
+pub mod database;
+pub mod kafka;
+pub mod keys;
+pub mod log;
+pub mod platform;
+pub mod process;
