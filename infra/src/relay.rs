@@ -199,12 +199,21 @@ impl Relay {
         let mut missing = expected;
         missing.retain(|topic, _| !there.contains_key(topic));
 
-        let known = if missing.contains_key(&self.config.progress_topic()) {
-            None
+        let (leader, known) = if missing.contains_key(&self.config.progress_topic()) {
+            (leader, None)
         } else {
             let config = self.config.clone();
-            blocking(move || progress::read(&config)).await?
+            blocking(move || {
+                let claim = Uuid::now_v7();
+                leader.claim(claim)?;
+                Ok((leader, progress::read_before(claim, &config)?))
+            })
+            .await?
         };
+        // Somebody may have led since this was asked above; only now can nobody else.
+        if led && known.as_ref().is_none_or(|progress| progress.relay != self.id) {
+            return Err(RelayError::Fenced);
+        }
         let progress = match known {
             Some(known) => {
                 self.must_continue(&known, &missing).await?;
@@ -214,7 +223,8 @@ impl Relay {
                 let config = self.config.clone();
                 blocking(move || topics::must_be_empty(&there, &config)).await?;
                 let topic_epoch = Uuid::now_v7();
-                Progress { position: 0, event_id: None, topic_epoch, relay: self.id }
+                let (relay, ends) = (self.id, BTreeMap::new());
+                Progress { position: 0, event_id: None, topic_epoch, relay, ends }
             }
         };
         topics::create(&missing, &self.config).await?;

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::progress::{self, Progress};
-use super::record::{OutgoingRecord, record};
+use super::record::{OutgoingRecord, partition, record};
 use super::topics::{PATIENCE, Quiet};
 use super::{RelayConfig, RelayError};
 
@@ -64,6 +64,7 @@ impl Batch {
 pub(super) struct Leader {
     producer: BaseProducer<Quiet>,
     progress_topic: String,
+    partitions: i32,
     timeout: Duration,
 }
 
@@ -71,8 +72,12 @@ impl Leader {
     /// Fences whoever has led, and aborts what they left open. Blocks.
     pub(super) fn new(config: &RelayConfig) -> Result<Self, RelayError> {
         let producer = BaseProducer::from_config_and_context(&config.producer(), Quiet)?;
-        let leader =
-            Self { producer, progress_topic: config.progress_topic(), timeout: config.transaction_timeout };
+        let leader = Self {
+            producer,
+            progress_topic: config.progress_topic(),
+            partitions: config.partitions,
+            timeout: config.transaction_timeout,
+        };
         leader.patiently(true, || leader.producer.init_transactions(PATIENCE))?;
         Ok(leader)
     }
@@ -81,9 +86,14 @@ impl Leader {
         self.producer.client()
     }
 
+    /// Marks a place in the progress topic that comes after all who led before.
+    pub(super) fn claim(&self, claim: Uuid) -> Result<(), RelayError> {
+        self.transaction(&[], (progress::CLAIM, &claim.to_string()))
+    }
+
     /// Says in its own name how far the topics are.
     pub(super) fn announce(&self, progress: &Progress) -> Result<(), RelayError> {
-        self.transaction(&[], progress)
+        self.transaction(&[], (progress::KEY, &progress.to_json()))
     }
 
     /// Writes batch after batch until there are no more, telling each position it has reached.
@@ -98,17 +108,21 @@ impl Leader {
             assert_eq!(first, progress.position + 1, "the log is relayed without a gap");
             progress.position = batch.last.0;
             progress.event_id = Some(batch.last.1);
-            self.transaction(&batch.records, &progress)?;
+            for (_, record) in &batch.records {
+                let partition = partition(record.key.as_bytes(), self.partitions);
+                progress.advance(&record.context, partition, self.partitions, record.position);
+            }
+            self.transaction(&batch.records, (progress::KEY, &progress.to_json()))?;
             committed(progress.position);
         }
         Ok(())
     }
 
-    /// All records and the progress, or none of them.
+    /// All records and, with its key, that of the progress topic; or none of them.
     fn transaction(
         &self,
         records: &[(String, OutgoingRecord)],
-        progress: &Progress,
+        progress: (&str, &str),
     ) -> Result<(), RelayError> {
         let mut attempt = 1;
         loop {
@@ -122,7 +136,7 @@ impl Leader {
         }
     }
 
-    fn attempt(&self, records: &[(String, OutgoingRecord)], progress: &Progress) -> KafkaResult<()> {
+    fn attempt(&self, records: &[(String, OutgoingRecord)], (key, value): (&str, &str)) -> KafkaResult<()> {
         self.producer.begin_transaction()?;
         failpoint!("relay.before_produce");
         for (topic, record) in records {
@@ -133,8 +147,7 @@ impl Leader {
             let (key, value) = (record.key.as_str(), record.value.as_str());
             self.send(BaseRecord::to(topic).key(key).payload(value).headers(headers))?;
         }
-        let json = progress.to_json();
-        self.send(BaseRecord::to(&self.progress_topic).key(progress::KEY).payload(json.as_str()))?;
+        self.send(BaseRecord::to(&self.progress_topic).key(key).payload(value))?;
         failpoint!("relay.after_produce");
         self.drain()?;
         failpoint!("relay.before_commit");

@@ -2,7 +2,11 @@
 //!
 //! One record a transaction, in a topic of one partition, compacted: so Kafka says atomically with the events
 //! how far they go, and no row elsewhere can differ.
+//!
+//! A broker that comes back from a kill may at first show its topics shorter than they are. So whoever takes over
+//! writes a claim first, and believes what stands before it: once the claim can be read, so can all before it.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::Message;
@@ -17,10 +21,12 @@ use uuid::Uuid;
 use super::topics::{PATIENCE, Quiet};
 use super::{RelayConfig, RelayError};
 
-/// The one key of the progress topic.
+/// The key of the records that say how far the topics are.
 pub const KEY: &str = "progress";
+/// The key of the records by which those who take over find their place; the value is a claim of its own each.
+pub(super) const CLAIM: &str = "claim";
 
-/// What the newest record of the progress topic says.
+/// What the newest progress in the progress topic says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// The topics hold exactly the events up to here.
@@ -31,9 +37,24 @@ pub struct Progress {
     pub topic_epoch: Uuid,
     /// The relay that wrote this; each writes one when it takes over.
     pub relay: Uuid,
+    /// By context and partition, the position of the last event there; 0 where there is none. By it a consumer tells
+    /// that it has read all of a partition up to `position`, which offsets do not say: markers of transactions
+    /// take some, and become visible in one partition before another.
+    pub ends: BTreeMap<String, Vec<i64>>,
 }
 
 impl Progress {
+    /// Goes on by an event: the next in the log, which is written to this partition of so many.
+    pub(super) fn advance(&mut self, context: &str, partition: i32, partitions: i32, position: i64) {
+        let index = |n: i32| usize::try_from(n).unwrap_or_default();
+        if !self.ends.contains_key(context) {
+            self.ends.insert(context.to_owned(), vec![0; index(partitions)]);
+        }
+        if let Some(end) = self.ends.get_mut(context).and_then(|ends| ends.get_mut(index(partition))) {
+            *end = position;
+        }
+    }
+
     pub(super) fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a progress is JSON")
     }
@@ -41,19 +62,27 @@ impl Progress {
 
 /// Reads the newest committed progress, if there ever was one. Blocks.
 ///
-/// The topic's last offsets are often markers of transactions, or records of an aborted one, so this looks a few
-/// offsets before the end, and further back as long as it finds nothing.
-///
 /// # Errors
 /// [`RelayError::Kafka`], also if the topic is not there; [`RelayError::StrangeProgress`].
 pub fn read(config: &RelayConfig) -> Result<Option<Progress>, RelayError> {
+    newest(config, None)
+}
+
+/// Reads the newest committed progress before a claim, which is waited for. Blocks.
+pub(super) fn read_before(claim: Uuid, config: &RelayConfig) -> Result<Option<Progress>, RelayError> {
+    newest(config, Some(claim.to_string().as_bytes()))
+}
+
+/// The topic's last offsets are often markers of transactions, or records of an aborted one, so this looks a few
+/// offsets before the end, and further back as long as it finds nothing.
+fn newest(config: &RelayConfig, claim: Option<&[u8]>) -> Result<Option<Progress>, RelayError> {
     let topic = config.progress_topic();
     let consumer = BaseConsumer::from_config_and_context(&config.consumer(), Quiet)?;
     let (low, high) = consumer.fetch_watermarks(&topic, 0, PATIENCE)?;
     let mut back = 8;
     loop {
         let from = (high - back).max(low);
-        if let Some(value) = newest_from(&consumer, &topic, from)? {
+        if let Some(value) = newest_from(&consumer, &topic, from, claim)? {
             return Ok(Some(serde_json::from_slice(&value).map_err(RelayError::StrangeProgress)?));
         }
         if from == low {
@@ -63,11 +92,12 @@ pub fn read(config: &RelayConfig) -> Result<Option<Progress>, RelayError> {
     }
 }
 
-/// The last committed value from an offset on.
+/// The last committed progress from an offset on: up to a claim, or up to what looks like the end.
 fn newest_from(
     consumer: &BaseConsumer<Quiet>,
     topic: &str,
     from: i64,
+    claim: Option<&[u8]>,
 ) -> Result<Option<Vec<u8>>, RelayError> {
     let mut partition = TopicPartitionList::new();
     partition.add_partition_offset(topic, 0, Offset::Offset(from))?;
@@ -77,10 +107,16 @@ fn newest_from(
     loop {
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(message)) => {
-                newest = message.payload().map(<[u8]>::to_vec);
+                let is = |key: &str| message.key() == Some(key.as_bytes());
+                if is(KEY) {
+                    newest = message.payload().map(<[u8]>::to_vec);
+                } else if is(CLAIM) && claim.is_some() && message.payload() == claim {
+                    return Ok(newest);
+                }
                 deadline = Instant::now() + PATIENCE;
             }
-            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(newest),
+            Some(Err(KafkaError::PartitionEOF(_))) if claim.is_none() => return Ok(newest),
+            Some(Err(KafkaError::PartitionEOF(_))) if Instant::now() < deadline => {}
             None if Instant::now() < deadline => {}
             None => return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut).into()),
             Some(Err(error)) => return Err(error.into()),
@@ -99,8 +135,9 @@ mod tests {
             event_id: Some(Uuid::from_u128(1)),
             topic_epoch: Uuid::from_u128(2),
             relay: Uuid::from_u128(3),
+            ends: BTreeMap::from([("commerce".to_owned(), vec![7, 0, 5])]),
         };
-        let json = r#"{"position":7,"event_id":"00000000-0000-0000-0000-000000000001","topic_epoch":"00000000-0000-0000-0000-000000000002","relay":"00000000-0000-0000-0000-000000000003"}"#;
+        let json = r#"{"position":7,"event_id":"00000000-0000-0000-0000-000000000001","topic_epoch":"00000000-0000-0000-0000-000000000002","relay":"00000000-0000-0000-0000-000000000003","ends":{"commerce":[7,0,5]}}"#;
         assert_eq!(progress.to_json(), json);
         assert_eq!(serde_json::from_str::<Progress>(json).unwrap(), progress);
     }

@@ -8,6 +8,7 @@ mod rebuild;
 mod stage;
 
 use std::os::unix::process::ExitStatusExt;
+use std::time::Instant;
 
 use infra::relay::RelayState;
 use nix::sys::signal::Signal;
@@ -15,7 +16,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tests::log::append_some;
 use tokio::sync::watch;
 
-use stage::{Stage, long, until};
+use stage::{PATIENCE, Stage, long, until};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn the_topics_are_the_log_while_it_grows_and_after_a_restart(
@@ -52,7 +53,9 @@ async fn a_relay_killed_anywhere_leaves_no_gap_and_no_duplicate(
         // The first transaction of a relay only says that it leads; most are killed later.
         let failpoint = format!("relay.{}=kill@{}", points[round % 4], 1 + (round * 7) % 5);
         let mut relay = stage.relay(&[], &failpoint);
+        let deadline = Instant::now() + PATIENCE;
         while relay.is_running() {
+            assert!(Instant::now() < deadline, "the relay should have met {failpoint}");
             append_some(&stage.store, 20).await;
         }
         assert_eq!(relay.ended().await.signal(), Some(Signal::SIGKILL as i32), "{failpoint}");

@@ -8,20 +8,8 @@ use tokio::sync::watch;
 
 use super::stage::{Stage, long, until};
 
-/// An open defect (docs/promises.md, P7): a broker that was killed may show its topics shorter than they are at first,
-/// and the relay then sends again what is there. Until that is mended these run in `make chaos` only.
-fn only_in_chaos() -> bool {
-    if !long() {
-        eprintln!("skipped: runs in `make chaos`");
-    }
-    !long()
-}
-
 #[sqlx::test(migrations = "../migrations")]
 async fn a_killed_broker_costs_no_event(pool: PgPoolOptions, connect: PgConnectOptions) {
-    if only_in_chaos() {
-        return;
-    }
     let broker = Broker::start();
     let mut stage = Stage::set(pool, connect).await;
     stage.config.brokers = broker.address();
@@ -46,9 +34,6 @@ async fn commands_go_on_while_kafka_is_away_and_the_relay_catches_up(
     pool: PgPoolOptions,
     connect: PgConnectOptions,
 ) {
-    if only_in_chaos() {
-        return;
-    }
     let broker = Broker::start();
     let mut stage = Stage::set(pool, connect).await;
     stage.config.brokers = broker.address();

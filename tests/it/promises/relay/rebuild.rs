@@ -1,5 +1,7 @@
 //! Topics that are lost, or of another history: the relay stops and says so, and a rebuild makes them anew.
 
+use std::time::Instant;
+
 use infra::relay::progress::Progress;
 use infra::relay::{Relay, RelayError};
 use nix::sys::signal::Signal;
@@ -9,7 +11,7 @@ use tests::log::append_some;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::stage::Stage;
+use super::stage::{PATIENCE, Stage};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_rebuild_makes_the_same_topics_under_a_new_epoch(pool: PgPoolOptions, connect: PgConnectOptions) {
@@ -37,7 +39,9 @@ async fn a_rebuild_stops_the_relay_that_runs(pool: PgPoolOptions, connect: PgCon
     let mut relay = stage.relay(&[], "");
     stage.caught_up().await;
     let mut rebuild = stage.relay(&["rebuild"], "");
+    let deadline = Instant::now() + PATIENCE;
     while relay.is_running() {
+        assert!(Instant::now() < deadline, "the relay should have ended");
         append_some(&stage.store, 10).await;
     }
     assert_eq!(relay.ended().await.code(), Some(3));

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use commands::EventStore;
+use infra::relay::progress::Progress;
 use infra::relay::verify::{Verified, verify};
 use infra::relay::{Relay, RelayConfig, RelayState};
 use sqlx::ConnectOptions;
@@ -16,7 +17,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What a test plays on.
 pub struct Stage {
@@ -114,6 +115,7 @@ impl Stage {
         let expected = self.expected().await;
         let mut seen = vec![false; expected.len()];
         let mut homes = BTreeMap::new();
+        let mut ends: BTreeMap<String, Vec<i64>> = BTreeMap::new();
         for ((topic, partition), records) in self.topics() {
             let mut last = 0;
             for record in records {
@@ -126,9 +128,16 @@ impl Stage {
                 let home = homes.entry(record.key.clone()).or_insert(partition);
                 assert_eq!(*home, partition, "one key, one partition");
             }
+            // Partitions come in their order.
+            ends.entry(topic).or_default().push(last);
         }
         let missing = seen.iter().position(|seen| !seen);
         assert_eq!(missing.map(|n| n + 1), None, "the first position that is missing, of {head}");
+
+        let told: Progress = serde_json::from_str(&self.read_progress().await.value).unwrap();
+        let told = told.ends.into_iter().map(|(context, ends)| (self.config.topic(&context), ends));
+        ends.retain(|_, ends| ends.iter().any(|end| *end > 0));
+        assert_eq!(told.collect::<BTreeMap<_, _>>(), ends, "the last position of each partition");
 
         let verified = self.verify().await;
         assert_eq!(verified.difference, None);
