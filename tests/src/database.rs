@@ -1,9 +1,11 @@
 //! Databases: one for each test, copied from a template that is migrated once.
 //!
 //! Tests work as the run-time role, with its rights and no others. What they leave is dropped by the next run: to
-//! drop a database costs a checkpoint, many times the time of its making.
+//! drop a database costs a checkpoint, many times the time of its making. A run is what started the tests, each of
+//! which is a process of its own.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::process::parent_id;
 use std::path::Path;
 use std::time::Duration;
 
@@ -39,7 +41,7 @@ impl TestDatabase {
     /// If there is no PostgreSQL to make it on.
     pub async fn create() -> Self {
         let template = TEMPLATE.get_or_init(template).await;
-        let name = format!("test_{}_{}", std::process::id(), Uuid::new_v4().simple());
+        let name = format!("test_{}_{}", parent_id(), Uuid::new_v4().simple());
         let mut admin = administrator().connect().await.expect("PostgreSQL answers");
         execute(&mut admin, &format!("create database {name} template {template} owner {OWNER}")).await;
         admin.close().await.expect("the connection closes");
@@ -107,17 +109,17 @@ async fn template() -> String {
     name
 }
 
-/// Drops the databases of test processes that are no more.
+/// Drops the databases of runs that are no more.
 async fn drop_leftovers() -> sqlx::Result<()> {
     let mut admin = administrator().connect().await?;
     let names: Vec<String> =
         sqlx::query_scalar("select datname::text from pg_database where datname like 'test\\_%'")
             .fetch_all(&mut admin)
             .await?;
-    let process = |name: &str| name.split('_').nth(1)?.parse::<u32>().ok();
+    let run = |name: &str| name.split('_').nth(1)?.parse::<u32>().ok();
     for name in names {
-        if process(&name).is_some_and(|process| !Path::new(&format!("/proc/{process}")).exists()) {
-            // Another run may be at it too.
+        if run(&name).is_some_and(|run| !Path::new(&format!("/proc/{run}")).exists()) {
+            // Another test may be at it too.
             sqlx::raw_sql(&format!("drop database if exists {name} with (force)"))
                 .execute(&mut admin)
                 .await?;

@@ -26,6 +26,9 @@ use super::{RelayConfig, RelayError, blocking, progress};
 
 /// Events read from the store at once.
 const PAGE: i64 = 2000;
+/// How long a record is waited for at the end of its partition: a transaction's marker there may come later than the
+/// one of the progress topic.
+const MARKERS: Duration = Duration::from_secs(2);
 /// How far a partition may run ahead.
 const AHEAD: usize = 2000;
 
@@ -192,7 +195,8 @@ impl Comparison {
             return Ok(Some(Difference { topic: name, partition: 0, offset: None, what }));
         };
         let partition = partition(expected.key.as_bytes(), topic.partitions());
-        let next = topic.next(partition)?;
+        let next =
+            topic.next(partition, if topic.may_have_lost(partition) { Duration::ZERO } else { MARKERS })?;
         let offset = next.as_ref().map(|found| found.offset);
         let later = next.as_ref().is_none_or(|found| found.position.is_some_and(|p| p > position));
         let what = match next {
@@ -311,9 +315,9 @@ impl Topic {
         }
     }
 
-    /// The next record of a partition, or none at its end.
-    fn next(&mut self, partition: i32) -> Result<Option<Found>, RelayError> {
-        let mut deadline = Instant::now() + PATIENCE;
+    /// The next record of a partition, or none if it has been at its end for so long.
+    fn next(&mut self, partition: i32, end: Duration) -> Result<Option<Found>, RelayError> {
+        let (mut deadline, end) = (Instant::now() + PATIENCE, Instant::now() + end);
         loop {
             let wanted = &mut self.partitions[partition as usize];
             if let Some(found) = wanted.waiting.pop_front() {
@@ -323,7 +327,7 @@ impl Topic {
                 }
                 return Ok(Some(found));
             }
-            if wanted.ended {
+            if wanted.ended && Instant::now() >= end {
                 return Ok(None);
             }
             match self.consumer.poll(Duration::from_millis(100)) {
@@ -365,7 +369,7 @@ impl Topic {
     /// A record that is here without an event up to `position`; what has come since is not looked at.
     fn left_over(&mut self, name: &str, position: i64) -> Result<Option<Difference>, RelayError> {
         for partition in 0..self.partitions() {
-            while let Some(found) = self.next(partition)? {
+            while let Some(found) = self.next(partition, Duration::ZERO)? {
                 if found.position.is_none_or(|p| p <= position) {
                     let (topic, what) = (name.to_owned(), What::Unexpected(found.position));
                     return Ok(Some(Difference { topic, partition, offset: Some(found.offset), what }));
