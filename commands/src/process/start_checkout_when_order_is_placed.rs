@@ -1,5 +1,6 @@
 //! When an order is placed that a checkout is to settle, its checkout begins.
 
+use chrono::TimeDelta;
 use domain::commerce::checkout::{Beginning, Checkout, CheckoutCommand, CheckoutLine};
 use domain::commerce::order::{Order, OrderEvent, Settlement};
 use domain::ids::{OrderId, ReservationId};
@@ -10,6 +11,10 @@ use super::{checkout_of, payment_of, undoing_refund_of};
 use crate::act::Instruction;
 use crate::commerce::order::WAITS;
 use crate::process::Process;
+
+/// How much longer than the order its goods are reserved: time for a payment that is under way when the order's time
+/// is up, and no race between the two clocks.
+const KEPT_LONGER: TimeDelta = TimeDelta::minutes(15);
 
 /// Process `start_checkout_when_order_is_placed`.
 pub struct StartCheckoutWhenOrderIsPlaced;
@@ -47,7 +52,7 @@ impl Process for StartCheckoutWhenOrderIsPlaced {
             payment: payment_of(order),
             payment_method: placed.payment_method.clone().unwrap_or_default(),
             refund: undoing_refund_of(order),
-            reservation_expires_at: expires_at,
+            reservation_expires_at: expires_at + KEPT_LONGER,
             expires_at,
         };
         let begin = CheckoutCommand::Begin(Box::new(beginning));
@@ -58,6 +63,7 @@ impl Process for StartCheckoutWhenOrderIsPlaced {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::{DateTime, Utc};
     use domain::commerce::order::{Contents, Item, Placed};
     use domain::ids::{CustomerId, LineId};
     use domain::money::{Currency, Money};
@@ -96,6 +102,8 @@ mod tests {
         assert_eq!(begin["total"]["amount"], 999);
         assert_eq!(begin["lines"][0]["quantity"], 2);
         assert_eq!(begin["payment_method"], "ok");
+        let time = |name: &str| begin[name].as_str().unwrap().parse::<DateTime<Utc>>().unwrap();
+        assert_eq!(time("reservation_expires_at") - time("expires_at"), KEPT_LONGER);
     }
 
     #[test]
