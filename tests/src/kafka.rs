@@ -69,8 +69,10 @@ impl Read {
 
 /// All committed records of the topics of events, by topic and partition, in order. Blocks.
 ///
+/// Waits for transactions that are committed, but whose markers are not in all partitions yet.
+///
 /// # Panics
-/// If Kafka does not answer, or a record is not UTF-8.
+/// If Kafka does not answer, a transaction stays open, or a record is not UTF-8.
 #[must_use]
 pub fn read_topics(brokers: &str, prefix: &str) -> BTreeMap<(String, i32), Vec<Read>> {
     let consumer: BaseConsumer = ClientConfig::new()
@@ -82,7 +84,19 @@ pub fn read_topics(brokers: &str, prefix: &str) -> BTreeMap<(String, i32), Vec<R
         .set("fetch.wait.max.ms", "20")
         .create()
         .expect("a consumer");
+    let uncommitted: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("isolation.level", "read_uncommitted")
+        .create()
+        .expect("a consumer");
+    let end = |consumer: &BaseConsumer, (topic, partition): &(String, i32)| {
+        consumer.fetch_watermarks(topic, *partition, PATIENCE).expect("Kafka answers").1
+    };
     let read = |at: (String, i32)| {
+        let (written, deadline) = (end(&uncommitted, &at), Instant::now() + PATIENCE);
+        while end(&consumer, &at) < written {
+            assert!(Instant::now() < deadline, "a transaction stays open in {at:?}");
+        }
         let records = read_partition(&consumer, &at);
         (at, records)
     };
