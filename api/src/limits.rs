@@ -23,6 +23,8 @@ pub struct Limits {
     pub body_time: Duration,
     /// From a request's head to its answer.
     pub request_time: Duration,
+    /// How long an answer may wait for the client to take more of it.
+    pub write_time: Duration,
     /// How long a repeat waits for the first request with its key.
     pub repeat_time: Duration,
     /// How long a read waits for the position it wants to see.
@@ -47,6 +49,7 @@ impl Default for Limits {
             command_bytes: 64 * 1024,
             body_time: Duration::from_secs(10),
             request_time: Duration::from_secs(15),
+            write_time: Duration::from_secs(10),
             repeat_time: Duration::from_secs(10),
             fresh_time: Duration::from_secs(2),
             drain_time: Duration::from_secs(10),

@@ -105,7 +105,7 @@ async fn connection(
     let Ok(Ok(first)) = first else { return };
     let is_http2 = first == PREFACE;
     let framing = Framing::default();
-    let io = TokioIo::new(Guard::new(stream, first, framing.clone()));
+    let io = TokioIo::new(Guard::new(stream, first, framing.clone(), limits.write_time));
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(framing.clone());
         router.clone().oneshot(request.map(Body::new))

@@ -9,9 +9,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_io_timeout::TimeoutWriter;
 
 /// What the guard has seen of a connection's framing.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +30,8 @@ impl Framing {
 /// A connection whose incoming heads are watched.
 #[derive(Debug)]
 pub struct Guard {
-    stream: TcpStream,
+    /// Who asks and does not take the answer is hung up on.
+    stream: Pin<Box<TimeoutWriter<TcpStream>>>,
     /// What was read before the guard stood here.
     first: io::Cursor<Vec<u8>>,
     watch: Watch,
@@ -36,7 +39,9 @@ pub struct Guard {
 }
 
 impl Guard {
-    pub fn new(stream: TcpStream, first: Vec<u8>, framing: Framing) -> Self {
+    pub fn new(stream: TcpStream, first: Vec<u8>, framing: Framing, write_time: Duration) -> Self {
+        let mut stream = Box::pin(TimeoutWriter::new(stream));
+        stream.as_mut().set_timeout_pinned(Some(write_time));
         Self { stream, first: io::Cursor::new(first), watch: Watch::default(), framing }
     }
 }
@@ -47,7 +52,7 @@ impl AsyncRead for Guard {
         let before = buf.filled().len();
         let read = Pin::new(&mut this.first).poll_read(cx, buf);
         if buf.filled().len() == before {
-            std::task::ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+            std::task::ready!(this.stream.as_mut().poll_read(cx, buf))?;
         } else {
             std::task::ready!(read)?;
         }
@@ -60,7 +65,7 @@ impl AsyncRead for Guard {
 
 impl AsyncWrite for Guard {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        self.stream.as_mut().poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -68,7 +73,7 @@ impl AsyncWrite for Guard {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        self.stream.as_mut().poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -76,11 +81,11 @@ impl AsyncWrite for Guard {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.stream.as_mut().poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        self.stream.as_mut().poll_shutdown(cx)
     }
 }
 

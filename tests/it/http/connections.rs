@@ -71,6 +71,20 @@ async fn a_body_that_never_ends_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn who_asks_and_does_not_take_the_answers_is_hung_up_on() {
+    let limits = Limits { connections: 1, write_time: SHORT, ..Limits::default() };
+    let server = Server::with(limits).await;
+    let mut greedy = server.connect().await;
+    // More than the buffers of both ends hold.
+    let ask = "GET /api/docs/openapi.json HTTP/1.1\r\nhost: a\r\n\r\n";
+    greedy.write_all(ask.repeat(200).as_bytes()).await.unwrap();
+    let began = Instant::now();
+    while !server.raw(HEALTH.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n")).await.contains("200 OK") {
+        assert!(began.elapsed() < PATIENCE, "its place is never free");
+    }
+}
+
+#[tokio::test]
 async fn too_large_a_body_is_refused_before_it_is_read() {
     let server = Server::start().await;
     let head = |framing: &str| {
