@@ -1,27 +1,18 @@
-//! App: what all handlers share, and the list of all routes.
+//! App: what all handlers share.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::middleware::from_fn_with_state;
 use commands::EventStore;
 use commands::clock::Clock;
 use commands::port::payment::PaymentGateway;
 use sqlx::PgPool;
-use utoipa::openapi::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
 
-use crate::border::border;
-use crate::fresh::Freshness;
 use crate::key::KeyRing;
 use crate::limits::Limits;
 use crate::page::Cursors;
-use crate::platform::health::Dependency;
-use crate::platform::metrics::Exposition;
-use crate::platform::monitoring::Subscriptions;
+use crate::port::{Dependency, Exposition, Freshness, Subscriptions};
 use crate::turns::Turns;
-use crate::{commerce, finance, intelligence, openapi, platform};
 
 /// What the API is put together from.
 pub struct Parts {
@@ -63,26 +54,4 @@ impl Deref for App {
     fn deref(&self) -> &Parts {
         &self.parts
     }
-}
-
-/// Every context's routes.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .merge(commerce::routes())
-        .merge(finance::routes())
-        .merge(intelligence::routes())
-        .merge(platform::routes())
-}
-
-/// The whole API, and its document.
-pub fn router(app: App) -> (Router, OpenApi) {
-    router_of(routes(), app)
-}
-
-/// An API of these routes, within the border that every request passes.
-pub fn router_of(routes: OpenApiRouter<App>, app: App) -> (Router, OpenApi) {
-    let (router, document) = routes.split_for_parts();
-    let document = openapi::completed(document);
-    let router = router.merge(platform::docs::routes(&document));
-    (router.layer(from_fn_with_state(app.clone(), border)).with_state(app), document)
 }

@@ -3,22 +3,12 @@
 //! A command answers its position; a read with `min_position` waits until its view has come that far, for a
 //! while, and says `projection-behind` if it has not. It never shows older data as if they were new.
 
-use std::time::Duration;
-
-use async_trait::async_trait;
 use commands::Position;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::app::App;
 use crate::problem::{FieldError, Problem, Result};
-
-/// Knows how far the views are.
-#[async_trait]
-pub trait Freshness: Send + Sync + 'static {
-    /// Waits until a view shows a position, and says which it shows; `None` if it is still behind.
-    async fn wait(&self, view: &str, position: i64, at_most: Duration) -> Option<i64>;
-}
 
 /// The position a read must show at least.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]

@@ -11,6 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::{Map, Value};
 
 use crate::problem::{FieldError, Problem};
+use crate::text::flaw;
 
 /// How deep arrays and objects may lie in each other.
 const DEEPEST: usize = 32;
@@ -46,15 +47,6 @@ pub fn read(bytes: &[u8]) -> Result<(Value, Vec<FieldError>), Problem> {
             ),
         }),
     }
-}
-
-/// What is wrong with a text, wherever it comes from.
-pub fn flaw(text: &str) -> Option<&'static str> {
-    if text.chars().any(|c| c.is_ascii_control()) {
-        return Some("has a control character");
-    }
-    let turns = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().any(turns).then_some("has a character that turns the direction of writing")
 }
 
 fn out_of_range(pointer: String) -> FieldError {

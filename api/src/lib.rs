@@ -20,9 +20,12 @@ pub mod limits;
 pub mod openapi;
 pub mod page;
 pub mod platform;
+pub mod port;
 pub mod problem;
+pub mod routes;
 pub mod schema;
 pub mod server;
+pub mod text;
 mod turns;
 
 pub use app::App;

@@ -18,12 +18,6 @@ use crate::problem::{FieldError, Told};
 /// The name of the key's security scheme.
 const KEY: &str = "api_key";
 
-/// The whole API's document.
-#[must_use]
-pub fn document() -> OpenApi {
-    completed(crate::app::routes().into_openapi())
-}
-
 /// The document as it is kept and served: pretty, ending in a line break.
 ///
 /// # Panics

@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::json;
+use crate::text;
 
 /// The result of a handler.
 pub type Result<T, E = Problem> = std::result::Result<T, E>;
@@ -289,7 +289,7 @@ impl IntoResponse for Problem {
 /// not repeated.
 fn named(pointer: String) -> String {
     let steps = pointer.split_inclusive('/');
-    let is_name = |step: &&str| step.len() <= LONGEST_NAME && json::flaw(step).is_none();
+    let is_name = |step: &&str| step.len() <= LONGEST_NAME && text::flaw(step).is_none();
     let length = steps.take_while(is_name).map(str::len).sum();
     match pointer.get(..length) {
         Some(all) if all.len() == pointer.len() => pointer,

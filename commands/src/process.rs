@@ -5,18 +5,15 @@
 
 pub mod do_what_checkout_asks;
 pub mod expire_when_time_is_up;
+pub mod ids;
 pub mod move_stock_when_goods_move;
 pub mod pay_refund_out;
 pub mod refund_when_money_is_owed;
-
 pub mod start_checkout_when_order_is_placed;
 pub mod tell_checkout_what_happened;
 
 use chrono::{DateTime, Utc};
-use domain::ids::{CheckoutId, OrderId, PaymentId, RefundId};
 use domain::kernel::{Recorded, Unreadable};
-
-use uuid::Uuid;
 
 use crate::act::Instruction;
 
@@ -59,22 +56,4 @@ pub fn all() -> Vec<Box<dyn Process>> {
         Box::new(start_checkout_when_order_is_placed::StartCheckoutWhenOrderIsPlaced),
         Box::new(tell_checkout_what_happened::TellCheckoutWhatHappened),
     ]
-}
-
-/// The payment of an order: it has one, and its id says so.
-#[must_use]
-pub fn payment_of(order: OrderId) -> PaymentId {
-    PaymentId::from_uuid(Uuid::new_v5(&order.uuid(), b"payment"))
-}
-
-/// The checkout of an order: it has one, and its id says so.
-#[must_use]
-pub fn checkout_of(order: OrderId) -> CheckoutId {
-    CheckoutId::from_uuid(order.uuid())
-}
-
-/// The refund with which a checkout of an order undoes its capture, should it come to that.
-#[must_use]
-pub fn undoing_refund_of(order: OrderId) -> RefundId {
-    RefundId::from_uuid(Uuid::new_v5(&order.uuid(), b"undoing refund"))
 }

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use api::app::{App, Parts, router};
-use api::fresh::Freshness;
+use api::app::{App, Parts};
 use api::limits::Limits;
 use api::page::Cursors;
-use api::platform::monitoring::{SubscriptionState, Subscriptions};
+use api::port::{Freshness, SubscriptionState, Subscriptions};
+use api::routes::router;
 use async_trait::async_trait;
 use axum::extract::State;
 use axum::http::StatusCode;

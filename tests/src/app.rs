@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use api::app::{App, Parts, router};
-use api::fresh::Freshness;
+use api::app::{App, Parts};
 use api::limits::Limits;
 use api::page::Cursors;
 use api::platform::health::{Database, Migrations};
-use api::platform::monitoring::{SubscriptionState, Subscriptions};
+use api::port::{Freshness, SubscriptionState, Subscriptions};
+use api::routes::router;
 use async_trait::async_trait;
 use chrono::DateTime;
 use commands::clock::{Clock, ManualClock};

@@ -7,12 +7,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use api::app::{App, Parts, router};
-use api::fresh::Freshness;
+use api::app::{App, Parts};
 use api::key::{Key, KeyRing, ShownKey};
 use api::limits::Limits;
 use api::page::Cursors;
-use api::platform::monitoring::{SubscriptionState, Subscriptions};
+use api::port::{Freshness, SubscriptionState, Subscriptions};
+use api::routes::router;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use commands::EventStore;

@@ -19,7 +19,7 @@ use super::body::from_value;
 use crate::fresh::MinPosition;
 use crate::page::Paging;
 use crate::problem::{FieldError, Problem, Result};
-use crate::{json, schema};
+use crate::{schema, text};
 
 /// The query of a read of one thing: `Show(min_position)`.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ fn read<E: 'static>(parts: &Parts, parameters: &[fn() -> Vec<Parameter>]) -> Res
     let check = schema::check::<E>(|| object(&parameters.iter().flat_map(|of| of()).collect::<Vec<_>>()));
     let (mut values, mut errors) = (Map::new(), Vec::new());
     for (name, text) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
-        if let Some(flaw) = json::flaw(&text).or_else(|| json::flaw(&name)) {
+        if let Some(flaw) = text::flaw(&text).or_else(|| text::flaw(&name)) {
             errors.push(FieldError::at(format!("/{name}"), "text", flaw).of_query());
         }
         let value = typed_as(&check.schema["properties"][&*name]["type"], text);

@@ -198,7 +198,7 @@ async fn answer(
     })?;
     let address = listener.local_addr()?;
     let (limits, stop) = (app.limits.clone(), stop.clone());
-    let (router, _) = crate::app::router(app);
+    let (router, _) = crate::routes::router(app);
     tasks.spawn(async move { Ok(crate::server::serve(listener, router, limits, stop).await?) });
     Ok(address)
 }

@@ -7,7 +7,7 @@ use utoipa::openapi::schema::{
 };
 use utoipa::openapi::{OpenApi, RefOr};
 
-/// What [`crate::json::flaw`] finds nothing wrong with.
+/// What [`crate::text::flaw`] finds nothing wrong with.
 pub const TEXT: &str = r"^[^\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]*$";
 /// The same, and not blank.
 const WORDS: &str = r"^[^\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]*[^\s\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069][^\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]*$";
@@ -84,7 +84,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::json::flaw;
+    use crate::text::flaw;
 
     #[test]
     fn the_pattern_says_what_the_reader_does() {

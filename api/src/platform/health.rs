@@ -16,28 +16,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::port::Dependency;
 
 /// How long a dependency has to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(health)).routes(routes!(status))
-}
-
-/// Something without which not everything works.
-#[async_trait]
-pub trait Dependency: Send + Sync + 'static {
-    /// `database`, `kafka`.
-    fn name(&self) -> &'static str;
-    /// Whether commands and reads go on without it.
-    fn is_optional(&self) -> bool {
-        false
-    }
-    /// A word on its state if it is well.
-    ///
-    /// # Errors
-    /// A word on what is wrong: public, so without hosts, addresses and the like.
-    async fn check(&self) -> Result<String, String>;
 }
 
 /// The database, and whether it is at the version this build was made for.

@@ -1,7 +1,5 @@
 //! `/metrics`: the platform's figures, for Prometheus.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
@@ -12,9 +10,6 @@ use crate::app::App;
 use crate::extract::Cx;
 use crate::platform::OPERATE;
 use crate::problem::Result;
-
-/// Writes all figures as Prometheus reads them.
-pub type Exposition = Arc<dyn Fn() -> String + Send + Sync>;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(metrics))

@@ -1,6 +1,5 @@
 //! `/api/monitoring`: how far everything that reacts is behind the log.
 
-use async_trait::async_trait;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -11,29 +10,11 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::extract::Cx;
 use crate::platform::OPERATE;
+use crate::port::SubscriptionState;
 use crate::problem::Result;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(subscriptions))
-}
-
-/// Knows the subscriptions.
-#[async_trait]
-pub trait Subscriptions: Send + Sync + 'static {
-    /// All of them, by name.
-    async fn all(&self) -> commands::Result<Vec<SubscriptionState>>;
-}
-
-/// One read model, process, effect or relay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct SubscriptionState {
-    pub name: String,
-    /// The last position it has taken in.
-    pub position: i64,
-    /// How many events it is behind the log.
-    pub lag: i64,
-    /// How many keys or streams wait for a person, after an event that could not be taken in.
-    pub parked: i64,
 }
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -19,7 +19,7 @@ use super::next_poll;
 use crate::act::Instruction;
 use crate::effect::Effect;
 use crate::port::payment::{Authorisation, Authorise, Capture, GatewayError, PaymentGateway, Void};
-use crate::process::checkout_of;
+use crate::process::ids::checkout_of;
 
 /// Effect `ask_gateway_when_payment_asks`.
 pub struct AskGatewayWhenPaymentAsks {

@@ -6,7 +6,7 @@ use domain::kernel::Decider;
 use tracing::instrument;
 use uuid::Uuid;
 
-use super::refund;
+use super::refund::{self, taken_in};
 use crate::effect::ask_gateway_when_payment_asks::answered;
 use crate::port::payment::{Charge, ChargeStatus};
 use crate::{Context, Error, Outcome, Refused, Result};
@@ -57,15 +57,4 @@ pub async fn observe(cx: &Context, charge: &Charge) -> Result<()> {
         refund::observe(cx, refunded).await?;
     }
     Ok(())
-}
-
-/// A told fact may be refused: then it is no news.
-pub(super) fn taken_in(outcome: Result<Outcome>) -> Result<()> {
-    match outcome {
-        Err(Error::Refused(refused)) => {
-            tracing::info!(code = refused.code, "a fact that the gateway told was refused");
-            Ok(())
-        }
-        other => other.map(drop),
-    }
 }

@@ -8,7 +8,6 @@ use domain::money::Money;
 use tracing::instrument;
 use uuid::Uuid;
 
-use super::payment::taken_in;
 use crate::port::payment::Refunded;
 use crate::{Context, Error, Outcome, Refused, Result};
 
@@ -75,4 +74,15 @@ pub(super) async fn observe(cx: &Context, refunded: &Refunded) -> Result<()> {
     let id = Uuid::new_v5(&cx.command_id, format!("refund/{}", refunded.refund).as_bytes());
     let fact = RefundCommand::RecordSucceeded { psp_ref: refunded.psp_ref.clone() };
     taken_in(cx.clone().identified(id).execute::<Refund>(refunded.refund, fact).await)
+}
+
+/// A told fact may be refused: then it is no news.
+pub(super) fn taken_in(outcome: Result<Outcome>) -> Result<()> {
+    match outcome {
+        Err(Error::Refused(refused)) => {
+            tracing::info!(code = refused.code, "a fact that the gateway told was refused");
+            Ok(())
+        }
+        other => other.map(drop),
+    }
 }

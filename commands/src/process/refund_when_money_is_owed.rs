@@ -10,7 +10,7 @@ use domain::kernel::{Decider, Recorded, Unreadable};
 use domain::money::Money;
 use uuid::Uuid;
 
-use super::payment_of;
+use super::ids::payment_of;
 use crate::act::Instruction;
 use crate::process::Process;
 

@@ -7,7 +7,7 @@ use domain::ids::{OrderId, ReservationId};
 use domain::kernel::{Decider, Recorded, Unreadable};
 use uuid::Uuid;
 
-use super::{checkout_of, payment_of, undoing_refund_of};
+use super::ids::{checkout_of, payment_of, undoing_refund_of};
 use crate::act::Instruction;
 use crate::commerce::order::WAITS;
 use crate::process::Process;

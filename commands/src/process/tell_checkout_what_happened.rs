@@ -8,7 +8,7 @@ use domain::finance::refund::{Refund, RefundEvent};
 use domain::ids::OrderId;
 use domain::kernel::{Decider, Recorded, Unreadable};
 
-use super::{checkout_of, undoing_refund_of};
+use super::ids::{checkout_of, undoing_refund_of};
 use crate::act::Instruction;
 use crate::process::Process;
 

@@ -10,33 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::{DateTime, Utc};
 use commands::clock::Clock;
-use commands::port::payment::{Charge, ChargeMetadata};
-use domain::ids::{CaptureId, RefundId};
-use domain::money::Money;
+use commands::port::payment::Charge;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use super::charge::{self, Held};
+use super::charge::{self, Answer, Held, NotDone, Operation};
 use super::faults::WebhookMisfortune;
 use super::journal::{Durability, Journal};
 use super::outbox::{Due, Outbox, Owed};
 use super::wire::{BookLine, BookView, Notice};
-
-/// What is asked of the gateway.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Operation {
-    Authorise { metadata: ChargeMetadata, amount: Money, method: String },
-    Capture { charge: String, capture: CaptureId, amount: Money },
-    Void { charge: String },
-    Refund { charge: String, refund: RefundId, amount: Money },
-}
-
-/// What was answered, to the byte.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
-    pub status: u16,
-    pub body: String,
-}
 
 /// An answer, and the line that must be on disk before it is given.
 #[derive(Debug, Clone)]
@@ -45,15 +27,6 @@ pub struct Executed {
     pub line: u64,
     /// The webhook that follows.
     pub notice: Option<u64>,
-}
-
-/// Why a request is not even written down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotDone {
-    /// The key was used for another request.
-    KeyReused,
-    NoSuchCharge,
-    InvalidAmount,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -248,9 +221,9 @@ mod tests {
     use std::io::Write;
 
     use commands::clock::ManualClock;
-    use commands::port::payment::Captured;
-    use domain::ids::{AttemptId, PaymentId, WorkspaceId};
-    use domain::money::Currency;
+    use commands::port::payment::{Captured, ChargeMetadata};
+    use domain::ids::{AttemptId, CaptureId, PaymentId, WorkspaceId};
+    use domain::money::{Currency, Money};
     use uuid::Uuid;
 
     use super::*;

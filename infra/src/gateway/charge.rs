@@ -3,16 +3,41 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use commands::port::payment::{Captured, Charge, ChargeStatus, Refunded, decline_of, fee_of};
+use commands::port::payment::{Captured, Charge, ChargeMetadata, ChargeStatus, Refunded, decline_of, fee_of};
+use domain::ids::{CaptureId, RefundId};
 use domain::money::Money;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::book::{Answer, NotDone, Operation};
 use super::wire::{Failure, NoticeKind, captured, refunded};
 
 /// How long an authorisation can be captured.
 const VALIDITY: TimeDelta = TimeDelta::days(7);
+
+/// What is asked of the gateway.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Operation {
+    Authorise { metadata: ChargeMetadata, amount: Money, method: String },
+    Capture { charge: String, capture: CaptureId, amount: Money },
+    Void { charge: String },
+    Refund { charge: String, refund: RefundId, amount: Money },
+}
+
+/// What was answered, to the byte.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+}
+
+/// Why a request is not even written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotDone {
+    /// The key was used for another request.
+    KeyReused,
+    NoSuchCharge,
+    InvalidAmount,
+}
 
 /// A charge, and the method that made it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

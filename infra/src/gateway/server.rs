@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::time::{sleep, timeout};
 
-use super::book::{Book, NotDone, Operation};
+use super::book::Book;
 use super::charge::charge_id;
+use super::charge::{NotDone, Operation};
 use super::faults::Faults;
 use super::wire::{Failure, NewCapture, NewCharge, NewRefund, NewVoid};
 

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use api::app::{App, Parts, router_of};
-use api::fresh::Freshness;
+use api::app::{App, Parts};
 use api::limits::Limits;
 use api::page::Cursors;
 use api::platform::health::{Database, Migrations};
-use api::platform::monitoring::{SubscriptionState, Subscriptions};
+use api::port::{Freshness, SubscriptionState, Subscriptions};
+use api::routes::router_of;
 use async_trait::async_trait;
 use commands::EventStore;
 use commands::clock::SystemClock;
@@ -99,7 +99,7 @@ impl Server {
             cursors: Cursors::signed_with(&[7; 32]),
             limits: limits.clone(),
         });
-        let (router, _) = router_of(api::app::routes().merge(jar::routes()), app);
+        let (router, _) = router_of(api::routes::routes().merge(jar::routes()), app);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

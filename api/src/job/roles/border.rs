@@ -22,13 +22,12 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::app::{App, Parts};
-use crate::fresh::Freshness;
 use crate::job::base::Base;
 use crate::key::{Key, KeyRing, Remembering};
 use crate::limits::Limits;
 use crate::page::Cursors;
-use crate::platform::health::{Database, Dependency, Migrations};
-use crate::platform::monitoring::{SubscriptionState, Subscriptions};
+use crate::platform::health::{Database, Migrations};
+use crate::port::{Dependency, Freshness, SubscriptionState, Subscriptions};
 
 /// How long connections may take to end: a little less than the whole process may.
 const DRAIN: Duration = Duration::from_secs(8);

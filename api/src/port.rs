@@ -1,0 +1,53 @@
+//! Ports: what the API needs of the platform around it, and does not know the making of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Knows how far the views are.
+#[async_trait]
+pub trait Freshness: Send + Sync + 'static {
+    /// Waits until a view shows a position, and says which it shows; `None` if it is still behind.
+    async fn wait(&self, view: &str, position: i64, at_most: Duration) -> Option<i64>;
+}
+
+/// Knows the subscriptions.
+#[async_trait]
+pub trait Subscriptions: Send + Sync + 'static {
+    /// All of them, by name.
+    async fn all(&self) -> commands::Result<Vec<SubscriptionState>>;
+}
+
+/// One read model, process, effect or relay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SubscriptionState {
+    pub name: String,
+    /// The last position it has taken in.
+    pub position: i64,
+    /// How many events it is behind the log.
+    pub lag: i64,
+    /// How many keys or streams wait for a person, after an event that could not be taken in.
+    pub parked: i64,
+}
+
+/// Something without which not everything works.
+#[async_trait]
+pub trait Dependency: Send + Sync + 'static {
+    /// `database`, `kafka`.
+    fn name(&self) -> &'static str;
+    /// Whether commands and reads go on without it.
+    fn is_optional(&self) -> bool {
+        false
+    }
+    /// A word on its state if it is well.
+    ///
+    /// # Errors
+    /// A word on what is wrong: public, so without hosts, addresses and the like.
+    async fn check(&self) -> Result<String, String>;
+}
+
+/// Writes all figures as Prometheus reads them.
+pub type Exposition = Arc<dyn Fn() -> String + Send + Sync>;
