@@ -22,6 +22,10 @@ use anyhow::{Context as _, Result, bail};
 use database::Server;
 use figures::Report;
 
+/// As in the platform's binary, for every peer.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What can be measured by itself.
 const SECTIONS: [&str; 7] = ["append", "load", "replay", "cost", "latency", "http", "memory"];
 
