@@ -4,6 +4,7 @@
 
 use std::fmt::{self, Debug, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
@@ -81,7 +82,14 @@ impl<A: Sourced> Act for On<A> {
     }
 
     async fn decide(&self, store: &EventStore, workspace: WorkspaceId) -> Result<Decided> {
-        let Loaded { state, version } = store.load::<A>(workspace, &self.id).await?;
+        let loaded = store.load::<A>(workspace, &self.id).await?;
+        self.decide_on(loaded, workspace).await
+    }
+}
+
+impl<A: Sourced> On<A> {
+    async fn decide_on(&self, loaded: Loaded<A>, workspace: WorkspaceId) -> Result<Decided> {
+        let Loaded { state, version } = loaded;
         let mut next = A::clone(&state);
         let sink = EventSink::default();
         let refusal = next.handle(self.command.clone(), &(), &sink).await.err();
@@ -99,6 +107,48 @@ impl<A: Sourced> Act for On<A> {
             }
         });
         Ok(Decided { version, events, refusal: None, remember })
+    }
+}
+
+/// A command that makes something of an id that was made for it: there is nothing to look up yet.
+///
+/// If there is something after all, the append finds out, and it is decided again on what is there.
+#[derive(Debug)]
+pub struct OnNew<A: Sourced> {
+    on: On<A>,
+    supposed_new: AtomicBool,
+}
+
+impl<A: Sourced> OnNew<A> {
+    pub fn new(id: impl ToString, command: <A as domain::kernel::Decider>::Command) -> Self {
+        Self { on: On { id: id.to_string(), command }, supposed_new: AtomicBool::new(true) }
+    }
+}
+
+#[async_trait]
+impl<A: Sourced> Act for OnNew<A> {
+    fn aggregate(&self) -> &'static str {
+        self.on.aggregate()
+    }
+
+    fn id(&self) -> &str {
+        self.on.id()
+    }
+
+    fn name(&self) -> String {
+        self.on.name()
+    }
+
+    fn command(&self) -> Value {
+        self.on.command()
+    }
+
+    async fn decide(&self, store: &EventStore, workspace: WorkspaceId) -> Result<Decided> {
+        if self.supposed_new.swap(false, Ordering::Relaxed) {
+            let nothing = Loaded { state: Arc::new(A::default()), version: 0 };
+            return self.on.decide_on(nothing, workspace).await;
+        }
+        self.on.decide(store, workspace).await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 use domain::ids::WorkspaceId;
@@ -10,7 +10,7 @@ use domain::kernel::{Metadata, Sourced};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::act::{Act, On};
+use crate::act::{Act, On, OnNew};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::store::appender::{Append, Appended, Entry, NewEvent};
@@ -65,6 +65,9 @@ pub struct Context {
 
 /// Scopes that `*` does not include: they must be named.
 const NAMED_ONLY: [&str; 2] = ["platform:operate", "history:write"];
+/// What a part of the platform itself may do.
+static EVERY_SCOPE: LazyLock<Arc<BTreeSet<String>>> =
+    LazyLock::new(|| Arc::new(["*"].into_iter().chain(NAMED_ONLY).map(str::to_owned).collect()));
 
 impl Context {
     /// A context for a part of the platform itself, which may do everything.
@@ -76,7 +79,7 @@ impl Context {
             clock,
             workspace,
             actor,
-            scopes: Arc::new(["*".to_owned()].into_iter().chain(NAMED_ONLY.map(str::to_owned)).collect()),
+            scopes: EVERY_SCOPE.clone(),
             command_id,
             request_hash: Vec::new(),
             key_hash: None,
@@ -159,6 +162,18 @@ impl Context {
         command: <A as domain::kernel::Decider>::Command,
     ) -> Result<Outcome> {
         self.perform(&[&On::<A> { id: id.to_string(), command }]).await
+    }
+
+    /// A command that makes something of an id that was made for it, see [`OnNew`].
+    ///
+    /// # Errors
+    /// Any of [`Error`].
+    pub async fn create<A: Sourced>(
+        &self,
+        id: impl fmt::Display,
+        command: <A as domain::kernel::Decider>::Command,
+    ) -> Result<Outcome> {
+        self.perform(&[&OnNew::<A>::new(id, command)]).await
     }
 
     /// Several commands on several aggregates, all or nothing; the answer is the first's. The first refusal

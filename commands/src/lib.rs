@@ -15,7 +15,7 @@ pub mod port;
 pub mod process;
 pub mod store;
 
-pub use act::{Act, AtVersion, InTurn, Instruction, On};
+pub use act::{Act, AtVersion, InTurn, Instruction, On, OnNew};
 pub use context::{Actor, Context};
 pub use effect::Effect;
 pub use error::{Error, Refused, Result};

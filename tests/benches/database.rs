@@ -150,6 +150,13 @@ impl Database {
         self.options.clone().options([("role", role)])
     }
 
+    /// How a process of its own connects as a role.
+    pub fn url(&self, role: &str) -> String {
+        let mut url = self.options.to_url_lossy();
+        url.query_pairs_mut().append_pair("options[role]", role);
+        url.to_string()
+    }
+
     pub async fn pool(&self, role: &str, connections: u32) -> Result<PgPool> {
         let pool = PgPoolOptions::new()
             .min_connections(connections)

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use infra::relay::{Relay, RelayConfig};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Headers;
 use rdkafka::{ClientConfig, Message};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -39,7 +40,10 @@ pub async fn latencies(
 
     let brokers = brokers.to_owned();
     let (upto, end) = std::sync::mpsc::channel();
-    let seeing = tokio::task::spawn_blocking(move || sightings(&brokers, &topic, head, &end));
+    let (ready, caught_up) = oneshot::channel();
+    let seeing = tokio::task::spawn_blocking(move || sightings(&brokers, &topic, head, ready, &end));
+    // The load begins once the reader has its partitions and all that is in them: that takes a group its time.
+    caught_up.await.context("the reader of the topic has ended")?;
     let answered = at_rate(subject, rate, lasting).await?;
     upto.send(subject.store.head().await?)?;
     let sightings = seeing.await??;
@@ -48,12 +52,13 @@ pub async fn latencies(
     Ok(between(answered, &sightings))
 }
 
-/// Each record as it comes, until all up to the end have come. Partitions come in any order among themselves: a
-/// position counts as seen when it is itself seen.
+/// Each record after a position as it comes, until all up to the end have come; says when all before it have.
+/// Partitions come in any order among themselves: a position counts as seen when it is itself seen.
 fn sightings(
     brokers: &str,
     topic: &str,
     after: i64,
+    ready: oneshot::Sender<()>,
     end: &std::sync::mpsc::Receiver<i64>,
 ) -> Result<Sightings> {
     let consumer: BaseConsumer = ClientConfig::new()
@@ -66,7 +71,11 @@ fn sightings(
         .create()?;
     consumer.subscribe(&[topic])?;
     let (mut sightings, mut last, start) = (Sightings::new(), None, Instant::now());
+    let (mut before, mut ready) = (0, Some(ready));
     loop {
+        if before == after {
+            ready.take().map(|ready| ready.send(()));
+        }
         if last.is_none() {
             last = end.try_recv().ok();
         }
@@ -83,8 +92,10 @@ fn sightings(
             let header = headers.iter().find(|header| header.key == infra::relay::record::POSITION)?;
             std::str::from_utf8(header.value?).ok()?.parse::<i64>().ok()
         });
-        if let Some(position) = position.filter(|&position| position > after) {
-            sightings.push((position, Instant::now()));
+        match position {
+            Some(position) if position > after => sightings.push((position, Instant::now())),
+            Some(_) => before += 1,
+            None => bail!("a record does not tell its position"),
         }
     }
 }

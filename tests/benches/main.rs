@@ -14,12 +14,20 @@ mod http;
 mod kafka;
 mod latency;
 mod load;
+mod memory;
 mod replay;
 mod subjects;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 use database::Server;
 use figures::Report;
+
+/// As in the platform's binary, for every peer.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What can be measured by itself.
+const SECTIONS: [&str; 7] = ["append", "load", "replay", "cost", "latency", "http", "memory"];
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -54,20 +62,30 @@ fn main() -> Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(measure())
 }
 
+/// What the command line asks for: how much, and which sections (none: all).
+fn asked() -> Result<(Settings, Vec<String>)> {
+    let (mut settings, mut at, mut sections) = (Settings::full(), None, Vec::new());
+    for argument in std::env::args().skip(1).filter(|argument| argument != "--bench") {
+        match argument.strip_prefix("--at=") {
+            Some(concurrent) => at = Some(concurrent.parse().context("--at= takes a number")?),
+            None if argument == "--quick" => settings = Settings::quick(),
+            None if SECTIONS.contains(&argument.as_str()) => sections.push(argument),
+            None => bail!("no section is called {argument}; there are {}", SECTIONS.join(", ")),
+        }
+    }
+    Ok((Settings { at, ..settings }, sections))
+}
+
 async fn measure() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let settings =
-        if arguments.iter().any(|a| a == "--quick") { Settings::quick() } else { Settings::full() };
-    let sections: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
-    let wanted =
-        |section: &str| sections.is_empty() || sections.iter().any(|wanted| section.contains(*wanted));
+    let (settings, sections) = asked()?;
+    let wanted = |section: &str| sections.is_empty() || sections.iter().any(|asked| asked == section);
 
     let server = Server::from_environment().await?;
     let mut report = Report::new(settings, server.about().await?);
     if wanted("append") {
         append::measure(&server, settings, &mut report).await?;
     }
-    if wanted("load and append") {
+    if wanted("load") {
         load::measure(&server, settings, &mut report).await?;
     }
     if wanted("replay") {
@@ -81,6 +99,9 @@ async fn measure() -> Result<()> {
     }
     if wanted("http") {
         http::measure(&server, settings, &mut report).await?;
+    }
+    if wanted("memory") {
+        memory::measure(&server, settings, &mut report).await?;
     }
     report.write()
 }

@@ -19,7 +19,7 @@ use crate::figures::Report;
 /// Events of a stream, and so of a row.
 const LENGTH: i64 = 20;
 /// postgres-es gets fewer: its speed does not depend on how many.
-const FEWER: i64 = 10;
+const FEWER: i64 = 40;
 
 pub async fn measure(server: &Server, settings: Settings, report: &mut Report) -> Result<()> {
     let section = "replay";

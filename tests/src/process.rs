@@ -45,6 +45,12 @@ impl Process {
             .expect("a child takes signals");
     }
 
+    /// Its number among the system's processes.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     pub fn is_running(&mut self) -> bool {
         self.0.try_wait().expect("a child can be asked").is_none()
     }

@@ -9,7 +9,7 @@ use tracing::instrument;
 
 use super::order::{ContentsAsked, LineAsked, PlacingAsked, submission};
 use crate::store::Loaded;
-use crate::{AtVersion, Context, Error, On, Outcome, Refused, Result};
+use crate::{AtVersion, Context, Error, On, OnNew, Outcome, Refused, Result};
 
 /// Filling carts.
 pub const MANAGE: &str = "cart:manage";
@@ -23,7 +23,7 @@ pub const READ: &str = "cart:read";
 #[instrument(name = "cart.open", skip_all)]
 pub async fn open(cx: &Context, customer: Option<CustomerId>, currency: Currency) -> Result<Outcome> {
     cx.must(MANAGE)?;
-    cx.execute::<Cart>(cx.new_id::<CartId>(), CartCommand::Open { customer, currency }).await
+    cx.create::<Cart>(cx.new_id::<CartId>(), CartCommand::Open { customer, currency }).await
 }
 
 /// Sets how many of a SKU are in the cart; 0 removes it.
@@ -126,7 +126,7 @@ async fn check_out_as_it_is(
     let contents = ContentsAsked { currency, lines: lines.collect(), discount, shipping, tax };
     let submission = submission(&cx, customer, reference, contents, placing).await?;
     let submit = OrderCommand::Submit(Box::new(submission));
-    cx.execute_all(&[&On::<Order> { id: order.to_string(), command: submit }, &leave]).await
+    cx.execute_all(&[&OnNew::<Order>::new(order, submit), &leave]).await
 }
 
 fn no_customer() -> Error {

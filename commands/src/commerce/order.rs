@@ -107,7 +107,7 @@ pub async fn submit_as(
         return Ok(outcome);
     }
     let submission = submission(cx, customer, reference, contents, placing).await?;
-    cx.execute::<Order>(order, OrderCommand::Submit(Box::new(submission))).await
+    cx.create::<Order>(order, OrderCommand::Submit(Box::new(submission))).await
 }
 
 /// A whole order as it is to be submitted, with what the catalogue says.
@@ -149,7 +149,7 @@ pub async fn draft(
 ) -> Result<Outcome> {
     cx.must(PLACE)?;
     let order: OrderId = cx.new_id();
-    cx.execute::<Order>(order, OrderCommand::CreateDraft { customer, currency, reference }).await
+    cx.create::<Order>(order, OrderCommand::CreateDraft { customer, currency, reference }).await
 }
 
 /// Puts a line into a draft or an open edit; the line's id is new.

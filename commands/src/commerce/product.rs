@@ -11,7 +11,7 @@ use domain::ids::{ProductId, Sku};
 use domain::money::{Currency, Money};
 use tracing::instrument;
 
-use crate::{Act, Context, On, Outcome, Result};
+use crate::{Act, Context, On, OnNew, Outcome, Result};
 
 /// Changing products.
 pub const MANAGE: &str = "product:manage";
@@ -34,7 +34,7 @@ pub async fn create(
     tracing::Span::current().record("product.id", tracing::field::display(id));
     // A SKU that is given twice is claimed once; the product refuses it.
     let skus: BTreeSet<Sku> = variants.iter().map(|variant| variant.sku.clone()).collect();
-    let create = on(id, ProductCommand::Create { title, description, variants });
+    let create = OnNew::<Product>::new(id, ProductCommand::Create { title, description, variants });
     let claims: Vec<On<SkuClaim>> = skus.iter().map(|sku| claim(sku, id)).collect();
     let acts: Vec<&dyn Act> =
         std::iter::once::<&dyn Act>(&create).chain(claims.iter().map(|claim| claim as &dyn Act)).collect();

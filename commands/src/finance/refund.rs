@@ -35,7 +35,7 @@ pub async fn request(
     let order = order.ok_or_else(|| Error::Refused(Refused::by(Payment::NAME, &PaymentRefusal::Unknown)))?;
     let refund: RefundId = cx.new_id();
     let approved = cx.may(APPROVE);
-    cx.execute::<Refund>(refund, RefundCommand::Request { payment, order, amount, reason, lines, approved })
+    cx.create::<Refund>(refund, RefundCommand::Request { payment, order, amount, reason, lines, approved })
         .await
 }
 
