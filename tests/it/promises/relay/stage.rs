@@ -35,7 +35,11 @@ impl Stage {
     pub async fn set(pool: PgPoolOptions, connect: PgConnectOptions) -> Self {
         let url = connect.to_url_lossy().to_string();
         let pool = pool.connect_with(connect.clone()).await.unwrap();
-        let store = EventStore::open(pool, connect, 100);
+        Self::over(EventStore::open(pool, connect, 100), url)
+    }
+
+    /// The same over the log of another test's.
+    pub fn over(store: EventStore, url: String) -> Self {
         let config =
             RelayConfig { brokers: brokers(), prefix: prefix(), partitions: 2, ..RelayConfig::default() };
         Self { store, config, url }
