@@ -10,6 +10,7 @@ use infra::relay::verify::{Verified, verify};
 use infra::relay::{Relay, RelayConfig, RelayState};
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+pub use tests::chaos::long;
 use tests::kafka::{Read, brokers, ends, prefix, read_topics};
 pub use tests::process::until;
 use tests::process::{Process, program};
@@ -24,11 +25,6 @@ pub struct Stage {
     pub store: EventStore,
     pub config: RelayConfig,
     url: String,
-}
-
-/// Whether the long forms are asked for.
-pub fn long() -> bool {
-    std::env::var("MEWAYZ_CHAOS").is_ok_and(|form| form == "long")
 }
 
 impl Stage {
