@@ -27,11 +27,11 @@ async fn fill(at: &Premises, events: i64) {
     let copy = format!(
         "insert into events
          select head.position + row_number() over made, workspace_id,
-                (select max(workspace_position) from events e where e.workspace_id = o.workspace_id)
-                    + row_number() over made,
+                last.workspace_position + row_number() over made,
                 aggregate_type, split_part(aggregate_id, '/', 1) || '/ord_' || lpad(copy::text, 26, '0'), sequence,
                 gen_random_uuid(), event_type, event_version, payload, metadata, o.recorded_at, effective_at
          from events o cross join head cross join generate_series(1, {copies}) copy
+              cross join (select workspace_position from events order by position desc limit 1) last
          where aggregate_id like '%/{order}' and aggregate_type = 'commerce.order' and sequence <= {LENGTH}
          window made as (order by copy, sequence);
          update head set position = (select max(position) from events);
