@@ -15,8 +15,12 @@ mod promises {
     mod freshness;
     mod idempotency;
     mod import;
+    mod poison;
+    mod positions;
     mod projections;
+    mod rebuild;
     mod relay;
+    mod versions;
 }
 mod rebuild;
 mod store;

@@ -132,7 +132,12 @@ async fn execute(connection: &mut PgConnection, sql: &str) {
     sqlx::raw_sql(sql).execute(connection).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
 }
 
-fn administrator() -> PgConnectOptions {
+/// Who may do everything, in a database of no test.
+///
+/// # Panics
+/// If there is no PostgreSQL to test on.
+#[must_use]
+pub fn administrator() -> PgConnectOptions {
     let url = std::env::var("TEST_DATABASE_URL")
         .expect("TEST_DATABASE_URL names no PostgreSQL to test on: run the tests with `make test`");
     url.parse::<PgConnectOptions>()

@@ -236,12 +236,21 @@ impl Broker {
     /// # Panics
     /// If it does not run.
     pub fn kill(&self) {
-        let pid = std::fs::read_to_string(self.0.path().join("kafka/pid")).expect("it has started");
-        let pid = Pid::from_raw(pid.trim().parse().expect("a number"));
-        kill(pid, Signal::SIGKILL).expect("it runs");
-        while kill(pid, None).is_ok() {
+        self.signal(Signal::SIGKILL);
+        while kill(self.pid(), None).is_ok() {
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// # Panics
+    /// If it does not run.
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).expect("it runs");
+    }
+
+    fn pid(&self) -> Pid {
+        let pid = std::fs::read_to_string(self.0.path().join("kafka/pid")).expect("it has started");
+        Pid::from_raw(pid.trim().parse().expect("a number"))
     }
 
     fn script(&self, command: &str) -> Command {

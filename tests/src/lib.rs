@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod app;
+pub mod chaos;
 pub mod database;
 pub mod kafka;
 pub mod keys;

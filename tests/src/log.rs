@@ -68,6 +68,18 @@ fn time(microseconds: i64) -> DateTime<Utc> {
 }
 
 async fn append(store: &EventStore, workspace: WorkspaceId, entries: Vec<Entry>) {
+    match send(store, workspace, entries).await {
+        Appended::Done(Ok(_)) => {}
+        other => panic!("the append was not taken: {other:?}"),
+    }
+}
+
+/// Appends one event to a made-up stream of which that version is expected; what became of it.
+pub async fn append_at(store: &EventStore, id: &str, version: usize) -> Appended {
+    send(store, workspace(0), vec![entry(0, id, TYPES[0], version)]).await
+}
+
+async fn send(store: &EventStore, workspace: WorkspaceId, entries: Vec<Entry>) -> Appended {
     let append = Append {
         command_id: Uuid::now_v7(),
         request_hash: Vec::new(),
@@ -78,8 +90,5 @@ async fn append(store: &EventStore, workspace: WorkspaceId, entries: Vec<Entry>)
         entries,
     };
     let at = time(1_700_000_000_000_000 + i64::from(Uuid::now_v7().as_bytes()[15]));
-    match store.append(append, at).await {
-        Ok(Appended::Done(Ok(_))) => {}
-        other => panic!("the append was not taken: {other:?}"),
-    }
+    store.append(append, at).await.expect("the store answers")
 }

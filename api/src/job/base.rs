@@ -16,6 +16,9 @@ use crate::platform::health::MIGRATIONS;
 
 /// How long the database has to answer at the start.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a transaction may stand still, in milliseconds. Nothing of ours does; a process that is stopped in the
+/// middle of one holds its subscription's row until the server ends the connection, and nobody could take over.
+const STANDSTILL: &str = "10000";
 /// Connections of a job that serves nobody.
 const FEW: u32 = 4;
 
@@ -83,7 +86,8 @@ impl Base {
 /// If the database cannot be reached.
 pub async fn connect(url: &Secret, connections: u32) -> anyhow::Result<(PgPool, PgConnectOptions)> {
     let options: PgConnectOptions = url.reveal().parse().context("the database's URL cannot be used")?;
-    let options = options.application_name("mewayz");
+    let options =
+        options.application_name("mewayz").options([("idle_in_transaction_session_timeout", STANDSTILL)]);
     let pool = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(PATIENCE)

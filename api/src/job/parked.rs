@@ -1,4 +1,6 @@
 //! `mewayz parked` and `mewayz unpark`: what could not be applied, and trying again.
+//!
+//! Where it was not even known which rows of a read model an event touches, trying again means making it anew.
 
 use std::time::Duration;
 
@@ -6,8 +8,10 @@ use anyhow::bail;
 use clap::Args;
 use infra::config::Config;
 use infra::subscription::parked;
+use infra::subscription::rebuild::{Report, rebuild};
+use projections::Projector;
 
-use super::base::Base;
+use super::base::{Base, connect};
 use super::{AskedWrongly, say, table};
 
 /// How often it is looked whether everything was tried.
@@ -67,6 +71,12 @@ pub async fn list(config: Config, options: ListOptions) -> anyhow::Result<()> {
 pub async fn unpark(config: Config, options: UnparkOptions) -> anyhow::Result<()> {
     let base = Base::of_job(config).await?;
     let name = options.subscription;
+    let known = parked::list(&base.pool).await?;
+    let unknown = known.iter().any(|event| event.subscription == name && event.rows_are_unknown());
+    let mut views = projections::all().into_iter();
+    if let Some(view) = views.find(|view| unknown && view.name() == name) {
+        return make_anew(&base, view).await;
+    }
     let asked = parked::ask_again(&base.pool, &name).await?;
     if asked == 0 {
         let what = format!("nothing is parked for `{name}`; see `mewayz parked`");
@@ -97,4 +107,18 @@ pub async fn unpark(config: Config, options: UnparkOptions) -> anyhow::Result<()
             _ => tokio::time::sleep(LOOK).await,
         }
     }
+}
+
+/// Makes a read model anew, with all that is parked.
+async fn make_anew(base: &Base, view: Box<dyn Projector>) -> anyhow::Result<()> {
+    let (owner, _) = connect(base.config.database.owner_url(), 2).await?;
+    let report = rebuild(&owner, &base.store, view, true).await?;
+    let Report { view, events, parked, .. } = report;
+    if !parked.is_empty() {
+        bail!("{} events are parked again; `mewayz parked` says why", parked.len());
+    }
+    say(format_args!(
+        "{view} is made anew from {events} events: it was not known which rows the parked ones touch."
+    ))?;
+    Ok(())
 }

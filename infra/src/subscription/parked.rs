@@ -5,6 +5,9 @@ use std::collections::HashMap;
 use domain::kernel::Recorded;
 use sqlx::{PgConnection, PgPool};
 
+/// What a row's key begins with, and a stream's never.
+pub const ROW: &str = "row ";
+
 /// What must wait, and since which position: a view's row keys (`row <workspace>/<key>`) or streams
 /// (`<type>/<workspace>/<id>`).
 #[derive(Debug, Default)]
@@ -88,6 +91,15 @@ pub struct ParkedEvent {
     pub keys: Vec<String>,
     pub reason: String,
     pub parked_at: chrono::DateTime<chrono::Utc>,
+}
+
+impl ParkedEvent {
+    /// Of a view: whether it was not known which rows the event touches, so that only its stream waits. What came
+    /// of other streams was folded into these rows without it, and only the whole log makes them right.
+    #[must_use]
+    pub fn rows_are_unknown(&self) -> bool {
+        self.keys.iter().any(|key| !key.starts_with(ROW))
+    }
 }
 
 /// All that is parked, by subscription and position.

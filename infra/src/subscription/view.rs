@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use super::checkpoint::{Claim, Moved};
-use super::parked::{self, Parked, stream_key};
+use super::parked::{self, Parked, ROW, stream_key};
 use super::{Host, Stopped};
 
 /// Events folded at once, at most.
@@ -263,7 +263,7 @@ pub(super) fn keys_of(view: &dyn Projector, event: &Recorded) -> Vec<String> {
 }
 
 fn row_key(row: &projections::RowKey) -> String {
-    format!("row {}/{}", row.workspace, row.key)
+    format!("{ROW}{}/{}", row.workspace, row.key)
 }
 
 /// A transaction whose loss in a crash of the server loses nothing: the checkpoint is lost with it, and the log is

@@ -345,8 +345,15 @@ pub async fn figures(
     range: Range,
 ) -> Result<Seen<DashboardView>, sqlx::Error> {
     let workspace = workspace.to_string();
-    // Several statements, one snapshot.
-    let mut transaction = db.begin_with("begin isolation level repeatable read read only").await?;
+    // Several statements, one snapshot. The tables are locked before it is taken: a rebuild could put new ones in
+    // their place, and of what was written to these before they were there an older snapshot shows a part.
+    let mut transaction = db
+        .begin_with(
+            "begin isolation level repeatable read read only;
+             lock table read.dashboard_sales, read.dashboard_status, read.dashboard_product, read.dashboard_customer
+                 in access share mode",
+        )
+        .await?;
     let connection = &mut *transaction;
     let position = sqlx::query_scalar!("select position from subscriptions where name = 'dashboard'")
         .fetch_optional(&mut *connection)

@@ -18,15 +18,11 @@ use projections::Runtime;
 use projections::intelligence::dashboard::{Dashboard, DashboardView, Grouping, Range, figures};
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tests::chaos::long;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use file::{Purchases, Sums};
-
-/// Whether the long forms are asked for.
-fn long() -> bool {
-    std::env::var_os("MEWAYZ_CHAOS").is_some_and(|form| form == "long")
-}
 
 /// A database, and imports as processes of their own.
 struct Books {

@@ -5,7 +5,8 @@
 mod altered;
 mod outage;
 mod rebuild;
-mod stage;
+pub mod stage;
+mod steady;
 
 use std::os::unix::process::ExitStatusExt;
 use std::time::Instant;

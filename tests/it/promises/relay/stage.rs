@@ -10,6 +10,7 @@ use infra::relay::verify::{Verified, verify};
 use infra::relay::{Relay, RelayConfig, RelayState};
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+pub use tests::chaos::long;
 use tests::kafka::{Read, brokers, ends, prefix, read_topics};
 pub use tests::process::until;
 use tests::process::{Process, program};
@@ -26,16 +27,15 @@ pub struct Stage {
     url: String,
 }
 
-/// Whether the long forms are asked for.
-pub fn long() -> bool {
-    std::env::var("MEWAYZ_CHAOS").is_ok_and(|form| form == "long")
-}
-
 impl Stage {
     pub async fn set(pool: PgPoolOptions, connect: PgConnectOptions) -> Self {
         let url = connect.to_url_lossy().to_string();
         let pool = pool.connect_with(connect.clone()).await.unwrap();
-        let store = EventStore::open(pool, connect, 100);
+        Self::over(EventStore::open(pool, connect, 100), url)
+    }
+
+    /// The same over the log of another test's.
+    pub fn over(store: EventStore, url: String) -> Self {
         let config =
             RelayConfig { brokers: brokers(), prefix: prefix(), partitions: 2, ..RelayConfig::default() };
         Self { store, config, url }

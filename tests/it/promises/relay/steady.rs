@@ -1,0 +1,79 @@
+//! P8: commands do not notice that Kafka is away.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use nix::sys::signal::Signal;
+use serde_json::json;
+use tests::kafka::Broker;
+use tests::process::Premises;
+use tokio::time::MissedTickBehavior;
+
+use super::stage::{Stage, long};
+
+/// Commands come so often, whether those before them are answered or not.
+const EVERY: Duration = Duration::from_millis(10);
+
+/// What a command took, at the median and at the 99th of a hundred.
+#[derive(Debug)]
+struct Took {
+    #[expect(dead_code, reason = "for people")]
+    commands: usize,
+    #[expect(dead_code, reason = "for people")]
+    p50: Duration,
+    #[expect(dead_code, reason = "for people")]
+    p99: Duration,
+}
+
+/// Opens carts steadily for some time; each is opened.
+async fn steadily(at: &Premises, time: Duration) -> Took {
+    let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let (begun, mut sent) = (Instant::now(), Vec::new());
+    while begun.elapsed() < time {
+        tick.tick().await;
+        let cart = at.request(reqwest::Method::POST, "/api/ecommerce/carts");
+        let cart = cart.header("idempotency-key", uuid::Uuid::new_v4().to_string());
+        sent.push(tokio::spawn(async move {
+            let asked = Instant::now();
+            let answer = tests::answer::send(cart.json(&json!({"currency": "USD"}))).await;
+            assert_eq!(answer.status, 201, "{answer:?}");
+            asked.elapsed()
+        }));
+    }
+    let mut took: Vec<Duration> = join_all(sent).await.into_iter().map(Result::unwrap).collect();
+    took.sort_unstable();
+    Took { commands: took.len(), p50: took[took.len() / 2], p99: took[took.len() * 99 / 100] }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_go_on_as_before_while_kafka_is_killed_or_stands_still() {
+    let (calm, away) = if long() { (60, 600) } else { (2, 2) };
+    let at = Premises::open().await;
+    let broker = Broker::start();
+    let mut stage = Stage::over(at.store.clone(), at.database.run_url());
+    stage.config.brokers = broker.address();
+    let mut relay = stage.relay(&[], "");
+    let _api = at.start("api", "");
+    at.listens(at.address).await;
+    println!("with Kafka: {:?}", steadily(&at, Duration::from_secs(calm)).await);
+    stage.caught_up().await;
+    for outage in [Signal::SIGKILL, Signal::SIGSTOP] {
+        let before = at.store.head().await.unwrap();
+        match outage {
+            Signal::SIGKILL => broker.kill(),
+            signal => broker.signal(signal),
+        }
+        println!("without, after {outage}: {:?}", steadily(&at, Duration::from_secs(away)).await);
+        let behind = at.store.head().await.unwrap() - before;
+        match outage {
+            Signal::SIGKILL => broker.start_again(),
+            _ => broker.signal(Signal::SIGCONT),
+        }
+        let back = Instant::now();
+        stage.caught_up().await;
+        println!("{behind} events behind, caught up in {:?}", back.elapsed());
+    }
+    assert!(relay.is_running());
+    stage.must_be_exact().await;
+}
