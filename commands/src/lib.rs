@@ -11,6 +11,7 @@ pub mod error;
 pub mod failpoint;
 pub mod finance;
 pub mod identity;
+pub mod ids;
 pub mod port;
 pub mod process;
 pub mod store;

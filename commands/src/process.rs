@@ -5,7 +5,6 @@
 
 pub mod do_what_checkout_asks;
 pub mod expire_when_time_is_up;
-pub mod ids;
 pub mod move_stock_when_goods_move;
 pub mod pay_refund_out;
 pub mod refund_when_money_is_owed;

@@ -5,7 +5,7 @@ use domain::ids::OrderId;
 use tracing::instrument;
 
 use crate::commerce::order::PLACE;
-use crate::process::ids::checkout_of;
+use crate::ids::checkout_of;
 use crate::{Context, Outcome, Result};
 
 /// Tries to pay once more, after a decline that was not final.

@@ -16,7 +16,7 @@ use domain::kernel::{Decider, Kind};
 use domain::money::{Currency, Money};
 use tracing::instrument;
 
-use crate::process::ids::payment_of;
+use crate::ids::payment_of;
 use crate::{Act, Context, Error, On, Outcome, Refused, Result};
 
 mod record_past;

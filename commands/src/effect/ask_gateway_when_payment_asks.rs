@@ -18,8 +18,8 @@ use domain::money::Money;
 use super::next_poll;
 use crate::act::Instruction;
 use crate::effect::Effect;
+use crate::ids::checkout_of;
 use crate::port::payment::{Authorisation, Authorise, Capture, GatewayError, PaymentGateway, Void};
-use crate::process::ids::checkout_of;
 
 /// Effect `ask_gateway_when_payment_asks`.
 pub struct AskGatewayWhenPaymentAsks {

@@ -10,8 +10,8 @@ use domain::kernel::{Decider, Recorded, Unreadable};
 use domain::money::Money;
 use uuid::Uuid;
 
-use super::ids::payment_of;
 use crate::act::Instruction;
+use crate::ids::payment_of;
 use crate::process::Process;
 
 /// Process `refund_when_money_is_owed`.

@@ -7,9 +7,9 @@ use domain::ids::{OrderId, ReservationId};
 use domain::kernel::{Decider, Recorded, Unreadable};
 use uuid::Uuid;
 
-use super::ids::{checkout_of, payment_of, undoing_refund_of};
 use crate::act::Instruction;
 use crate::commerce::order::WAITS;
+use crate::ids::{checkout_of, payment_of, undoing_refund_of};
 use crate::process::Process;
 
 /// How much longer than the order its goods are reserved: time for a payment that is under way when the order's time

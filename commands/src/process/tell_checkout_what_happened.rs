@@ -8,8 +8,8 @@ use domain::finance::refund::{Refund, RefundEvent};
 use domain::ids::OrderId;
 use domain::kernel::{Decider, Recorded, Unreadable};
 
-use super::ids::{checkout_of, undoing_refund_of};
 use crate::act::Instruction;
+use crate::ids::{checkout_of, undoing_refund_of};
 use crate::process::Process;
 
 /// Process `tell_checkout_what_happened`. Of orders without a checkout nothing comes of it.

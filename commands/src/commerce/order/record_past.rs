@@ -8,7 +8,7 @@ use domain::ids::{CustomerId, FulfilmentId, OrderId};
 use tracing::instrument;
 
 use super::{HISTORY, MANAGE, PLACE};
-use crate::process::ids::payment_of;
+use crate::ids::payment_of;
 use crate::{Act, Context, Error, InTurn, Outcome, Refused, Result};
 
 /// An order as a source knows it; its ids are made from what the source calls it.
