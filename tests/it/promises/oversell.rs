@@ -285,7 +285,7 @@ fn seeds() -> Vec<u64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_units_are_sold_to_ten_buyers_whatever_is_killed_and_whatever_the_gateway_does() {
     for seed in seeds() {
-        println!("seed {seed}; repeat it with: SEED={seed} make test ARGS='--test it oversell'");
+        println!("seed {seed}; repeat it with: SEED={seed} make test ARGS=oversell");
         sold_out_once(seed).await;
     }
 }
