@@ -5,6 +5,7 @@
 //! goes wrong at the gateway.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ const ROLES: [(&str, &[&str], u64); 4] = [
     ),
     ("gateway", &["gateway.before_write", "gateway.after_write"], 10),
 ];
-/// How long a process may live before it is killed, in milliseconds.
+/// How long a process may live before it is killed, once it listens, in milliseconds.
 const LIFE: std::ops::Range<u64> = 200..1_500;
 /// How long buyers keep coming, in milliseconds.
 const RUSH: u64 = 3_000;
@@ -98,6 +99,14 @@ impl Sale {
         StdRng::seed_from_u64(seed.as_u64_pair().0)
     }
 
+    fn address(&self, role: &str) -> Option<SocketAddr> {
+        match role {
+            "api" => Some(self.at.address),
+            "gateway" => Some(self.at.gateway),
+            _ => None,
+        }
+    }
+
     /// Runs a role and kills it, again and again, until it is over; how often.
     async fn torment(&self, role: &str, points: &[&str], latest: u64, over: &CancellationToken) -> u32 {
         let (mut draw, mut kills) = (self.draw(role), 0);
@@ -106,6 +115,13 @@ impl Sale {
             let at_point = format!("{point}=kill@{}", draw.random_range(1..=latest));
             let mut process = self.at.start(role, if draw.random_bool(0.5) { &at_point } else { "" });
             let life = Duration::from_millis(draw.random_range(LIFE));
+            // A life begins with what it is good for: where starting takes long, nobody would ever be answered.
+            if let Some(address) = self.address(role) {
+                tokio::select! {
+                    () = self.at.listens(address) => {}
+                    _ = process.ended() => {}
+                }
+            }
             if tokio::time::timeout(life, process.ended()).await.is_err() {
                 process.signal(Signal::SIGKILL);
             }
