@@ -17,7 +17,8 @@ use domain::ids::{ApiKeyId, WorkspaceId};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// How long a key is believed to be as it was last seen: a revoked one is refused everywhere soon after.
+/// How long a key is believed to be as it was last seen: a revoked one, or one of a workspace that was suspended, is
+/// refused everywhere soon after.
 const REMEMBERED: Duration = Duration::from_secs(2);
 /// How many keys are remembered.
 const MOST_REMEMBERED: u64 = 10_000;
@@ -96,6 +97,8 @@ pub struct Key {
     pub secret_hash: String,
     pub expires_at: Option<DateTime<Utc>>,
     pub revoked: bool,
+    /// Whether its workspace takes no commands.
+    pub suspended: bool,
 }
 
 impl Key {
@@ -151,7 +154,13 @@ mod tests {
     }
 
     fn known(shown: &ShownKey) -> Key {
-        Key { scopes: Arc::default(), secret_hash: shown.secret_hash(), expires_at: None, revoked: false }
+        Key {
+            scopes: Arc::default(),
+            secret_hash: shown.secret_hash(),
+            expires_at: None,
+            revoked: false,
+            suspended: false,
+        }
     }
 
     const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;

@@ -4,19 +4,29 @@
 
 mod strict;
 
-use utoipa::ToSchema;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     Content, InfoBuilder, OpenApi, Ref, RefOr, Required, ResponseBuilder, Schema, SecurityRequirement,
 };
+use utoipa::{IntoParams, ToSchema};
 
 use crate::answer::outcome_schema;
 use crate::problem::{FieldError, Told};
 
 /// The name of the key's security scheme.
 const KEY: &str = "api_key";
+const KEY_HEADER: &str = "Idempotency-Key";
+
+/// Says of a command that adds to what is there that its key is required, as of all that make something new.
+pub struct KeyRequired;
+
+impl IntoParams for KeyRequired {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![key_header(true)]
+    }
+}
 
 /// The document as it is kept and served: pretty, ending in a line break.
 ///
@@ -53,7 +63,12 @@ pub fn completed(mut document: OpenApi) -> OpenApi {
         get.iter_mut().for_each(complete);
         [post, put, patch, delete].into_iter().flatten().for_each(|operation| {
             let creates = operation.responses.responses.contains_key("201");
-            operation.parameters.get_or_insert_default().extend(of_commands(creates));
+            let parameters = operation.parameters.get_or_insert_default();
+            let is_key = |named: &RefOr<Parameter>| matches!(named, RefOr::T(of) if of.name == KEY_HEADER);
+            let key = (!parameters.iter().any(is_key)).then(|| key_header(creates));
+            // What is not there yet has no version that anyone could have seen.
+            let version = (!creates).then(version_header);
+            parameters.extend(key.into_iter().chain(version).map(RefOr::T));
             complete(operation);
         });
     }
@@ -80,31 +95,27 @@ fn complete(operation: &mut Operation) {
     operation.responses.responses.insert("default".into(), problem.into());
 }
 
-/// The headers of commands. No examples: a key that is tried twice with different requests is refused, and so is
-/// a version that it was at when the example was written.
-fn of_commands(creates: bool) -> impl Iterator<Item = RefOr<Parameter>> {
-    let header = |name: &str, required: bool, what: &str, pattern: &str| {
-        let schema = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).pattern(Some(pattern));
-        ParameterBuilder::new()
-            .name(name)
-            .parameter_in(ParameterIn::Header)
-            .required(if required { Required::True } else { Required::False })
-            .description(Some(what))
-            .schema(Some(schema.build()))
-            .build()
-    };
-    let key = header(
-        "Idempotency-Key",
-        creates,
-        "Your own name for this request: used again with the same request, it gets the first answer again.",
-        r"^[!#-\[\]-~]{1,255}$",
-    );
-    let version = header(
-        "If-Match",
-        false,
-        "The `ETag` you saw, as in `\"3\"`: the command is taken at that version, or not at all.",
-        r#"^("(0|[1-9][0-9]{0,17})"|\*)$"#,
-    );
-    // What is not there yet has no version that anyone could have seen.
-    [key].into_iter().chain((!creates).then_some(version)).map(RefOr::T)
+// No examples of headers: a key that is tried twice with different requests is refused, and so is a version that it
+// was at when the example was written.
+
+fn key_header(required: bool) -> Parameter {
+    let what =
+        "Your own name for this request: used again with the same request, it gets the first answer again.";
+    header(KEY_HEADER, required, what, r"^[!#-\[\]-~]{1,255}$")
+}
+
+fn version_header() -> Parameter {
+    let what = "The `ETag` you saw, as in `\"3\"`: the command is taken at that version, or not at all.";
+    header("If-Match", false, what, r#"^("(0|[1-9][0-9]{0,17})"|\*)$"#)
+}
+
+fn header(name: &str, required: bool, what: &str, pattern: &str) -> Parameter {
+    let schema = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).pattern(Some(pattern));
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(if required { Required::True } else { Required::False })
+        .description(Some(what))
+        .schema(Some(schema.build()))
+        .build()
 }

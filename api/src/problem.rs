@@ -234,6 +234,12 @@ impl Problem {
             .with(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
     }
 
+    /// What its operator has suspended takes no commands; what it holds stays readable.
+    pub fn suspended() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "workspace-suspended")
+            .saying("the workspace is suspended: it can be read, and takes no commands until it is resumed")
+    }
+
     pub fn in_progress() -> Self {
         Self::new(StatusCode::CONFLICT, "idempotency-in-progress")
             .saying("the first request with this key is still being worked on")
@@ -333,6 +339,10 @@ impl From<Error> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused").saying(detail)
             }
             Error::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "forbidden").saying(detail),
+            Error::Spent => {
+                tracing::error!("{detail}");
+                Self::internal()
+            }
             Error::Unavailable(source) => {
                 tracing::error!(error = chain(&*source), "a request could not be served: {source}");
                 Self::unavailable()
@@ -386,6 +396,7 @@ mod tests {
         assert_eq!(status(Error::Stale { what: "order", expected: 1, current: 3 }), 412);
         assert_eq!(status(Error::KeyReused), 422);
         assert_eq!(status(Error::Forbidden("order:place".into())), 403);
+        assert_eq!(status(Error::Spent), 500);
         assert_eq!(status(Error::unavailable("host db-1 refused")), 503);
     }
 

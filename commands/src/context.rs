@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
@@ -39,7 +40,8 @@ impl fmt::Display for Actor {
     }
 }
 
-/// What is known of a command before it is looked at.
+/// What is known of a command before it is looked at. It serves one command: its id would answer another with what
+/// came of the first.
 #[derive(Debug, Clone)]
 pub struct Context {
     store: EventStore,
@@ -61,6 +63,8 @@ pub struct Context {
     pub effective_at: Option<DateTime<Utc>>,
     pub client: Option<String>,
     pub trace: Option<String>,
+    /// Whether its command was answered. A clone has the same id, so it shares this.
+    spent: Arc<AtomicBool>,
 }
 
 /// Scopes that `*` does not include: they must be named.
@@ -89,6 +93,7 @@ impl Context {
             effective_at: None,
             client: None,
             trace: None,
+            spent: Arc::default(),
         }
     }
 
@@ -96,6 +101,7 @@ impl Context {
     #[must_use]
     pub fn identified(mut self, command_id: Uuid) -> Self {
         self.command_id = command_id;
+        self.spent = Arc::default();
         self
     }
 
@@ -112,6 +118,7 @@ impl Context {
         self.request_hash = hash.finalize().to_vec();
         self.command_id =
             Uuid::new_v5(&self.workspace.uuid(), format!("key\0{}\0{key}", self.actor).as_bytes());
+        self.spent = Arc::default();
         self.key_hash = Some(Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect());
         self
     }
@@ -185,7 +192,19 @@ impl Context {
         self.perform(acts).await
     }
 
+    /// What is answered for good spends the context; after anything else the same may be tried again.
     async fn perform(&self, acts: &[&dyn Act]) -> Result<Outcome> {
+        if self.spent.load(Ordering::Acquire) {
+            return Err(Error::Spent);
+        }
+        let answer = self.act(acts).await;
+        if matches!(answer, Ok(_) | Err(Error::Refused(_))) {
+            self.spent.store(true, Ordering::Release);
+        }
+        answer
+    }
+
+    async fn act(&self, acts: &[&dyn Act]) -> Result<Outcome> {
         let first = acts.first().expect("a command acts on something");
         let what = first.aggregate().split_once('.').map_or(first.aggregate(), |(_, capability)| capability);
         let streams: Vec<_> =

@@ -1,4 +1,4 @@
-//! Errors: the three ways a command comes to nothing.
+//! Errors: the ways a command comes to nothing.
 
 use domain::kernel::{Kind, Refusal};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,9 @@ pub enum Error {
     /// The actor may not do this.
     #[error("this needs the scope {0}")]
     Forbidden(String),
+    /// A context is one command, and this one was answered: whoever acts again needs another (`identified`).
+    #[error("this context was used for another command before; each command needs one of its own")]
+    Spent,
     /// What it depends on does not answer. Nothing is known to have been done; repeat with the same key.
     #[error("the event store does not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::json;
 use sqlx::PgPool;
 use tests::database::TestDatabase;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
+use uuid::Uuid;
 
 /// Longer than anything may take that is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -121,6 +123,32 @@ async fn a_key_works_from_when_it_is_created_until_it_is_revoked() {
 
     shell.said(&["key", "revoke", "--workspace", "Acme", id]).await;
     until("the end of the key", async || get("/api/dashboard").await == 401).await;
+    instance.send(Signal::SIGTERM);
+    assert_eq!(instance.ended().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_workspace_is_read_and_takes_no_commands_until_it_is_resumed() {
+    let shell = Shell::open().await;
+    shell.said(&["workspace", "create", "Acme"]).await;
+    let key = shell.said(&["key", "create", "--workspace", "Acme", "--name", "shop", "--scope", "*"]).await;
+    let instance = shell.serve().await;
+
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let carts = format!("http://{}/api/ecommerce/carts", instance.address);
+    let open = async || {
+        let request =
+            client.post(&carts).bearer_auth(&key).header("idempotency-key", Uuid::new_v4().to_string());
+        let answer = request.json(&json!({"currency": "USD"})).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<serde_json::Value>().await.unwrap()["code"].clone())
+    };
+    assert_eq!(open().await.0, 201);
+    shell.said(&["workspace", "suspend", "Acme", "--reason", "unpaid"]).await;
+    until("no more commands", async || open().await == (403, json!("workspace-suspended"))).await;
+    let read = client.get(format!("http://{}/api/dashboard", instance.address)).bearer_auth(&key);
+    assert_eq!(read.send().await.unwrap().status(), 200);
+    shell.said(&["workspace", "resume", "Acme"]).await;
+    until("commands again", async || open().await.0 == 201).await;
     instance.send(Signal::SIGTERM);
     assert_eq!(instance.ended().await.0, Some(0));
 }

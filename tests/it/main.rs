@@ -15,6 +15,7 @@ mod promises {
     mod freshness;
     mod idempotency;
     mod import;
+    mod oversell;
     mod poison;
     mod positions;
     mod projections;

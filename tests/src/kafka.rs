@@ -12,7 +12,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{Header, Headers, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tempfile::TempDir;
@@ -57,6 +57,12 @@ impl Read {
             .expect("the header is there")
     }
 
+    /// The event's position in the log, if the record tells one.
+    #[must_use]
+    pub fn told_position(&self) -> Option<i64> {
+        self.headers.iter().find(|(name, _)| name == "ce_position")?.1.parse().ok()
+    }
+
     /// The event's position in the log.
     ///
     /// # Panics
@@ -67,40 +73,82 @@ impl Read {
     }
 }
 
-/// All committed records of the topics of events, by topic and partition, in order. Blocks.
+/// The committed records of one partition, in order, read as they are asked for. Blocks.
+pub struct Records {
+    consumer: BaseConsumer,
+    of: (String, i32),
+}
+
+impl Iterator for Records {
+    type Item = Read;
+
+    fn next(&mut self) -> Option<Read> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => return Some(read(&message)),
+                Some(Err(KafkaError::PartitionEOF(_))) => return None,
+                None if Instant::now() < deadline => {}
+                other => panic!("{:?} cannot be read: {other:?}", self.of),
+            }
+        }
+    }
+}
+
+/// The records of each partition of the topics of events. Blocks.
 ///
 /// Waits for transactions that are committed, but whose markers are not in all partitions yet.
 ///
 /// # Panics
-/// If Kafka does not answer, a transaction stays open, or a record is not UTF-8.
+/// If Kafka does not answer, or a transaction stays open; reading them, also if a record is not UTF-8.
 #[must_use]
-pub fn read_topics(brokers: &str, prefix: &str) -> BTreeMap<(String, i32), Vec<Read>> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("group.id", "test")
-        .set("isolation.level", "read_committed")
-        .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "true")
-        .set("fetch.wait.max.ms", "20")
-        .create()
-        .expect("a consumer");
-    let uncommitted: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("isolation.level", "read_uncommitted")
-        .create()
-        .expect("a consumer");
+pub fn open_topics(brokers: &str, prefix: &str) -> BTreeMap<(String, i32), Records> {
+    let consumer = |isolation: &str| -> BaseConsumer {
+        ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            .set("group.id", "test")
+            .set("isolation.level", isolation)
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true")
+            .set("fetch.wait.max.ms", "20")
+            .set("queued.min.messages", "10000")
+            .create()
+            .expect("a consumer")
+    };
+    let uncommitted = consumer("read_uncommitted");
     let end = |consumer: &BaseConsumer, (topic, partition): &(String, i32)| {
         consumer.fetch_watermarks(topic, *partition, PATIENCE).expect("Kafka answers").1
     };
-    let read = |at: (String, i32)| {
-        let (written, deadline) = (end(&uncommitted, &at), Instant::now() + PATIENCE);
-        while end(&consumer, &at) < written {
-            assert!(Instant::now() < deadline, "a transaction stays open in {at:?}");
+    let open = |of: (String, i32)| {
+        let (consumer, mut list) = (consumer("read_committed"), TopicPartitionList::new());
+        let (written, deadline) = (end(&uncommitted, &of), Instant::now() + PATIENCE);
+        while end(&consumer, &of) < written {
+            assert!(Instant::now() < deadline, "a transaction stays open in {of:?}");
         }
-        let records = read_partition(&consumer, &at);
-        (at, records)
+        list.add_partition_offset(&of.0, of.1, Offset::Beginning).expect("an offset");
+        consumer.assign(&list).expect("assigned");
+        (of.clone(), Records { consumer, of })
     };
-    partitions(&consumer, prefix).into_iter().map(read).collect()
+    partitions(&uncommitted, prefix).into_iter().map(open).collect()
+}
+
+/// All committed records of the topics of events, by topic and partition, in order. Blocks.
+///
+/// # Panics
+/// If Kafka does not answer, or a record is not UTF-8.
+#[must_use]
+pub fn read_topics(brokers: &str, prefix: &str) -> BTreeMap<(String, i32), Vec<Read>> {
+    open_topics(brokers, prefix).into_iter().map(|(of, records)| (of, records.collect())).collect()
+}
+
+fn read(message: &BorrowedMessage<'_>) -> Read {
+    let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.expect("is there").to_vec()).expect("UTF-8");
+    let headers = message.headers().expect("headers").iter();
+    Read {
+        key: text(message.key()),
+        headers: headers.map(|header| (header.key.to_owned(), text(header.value))).collect(),
+        value: text(message.payload()),
+    }
 }
 
 /// The sum of all ends of the topics of events: it grows with everything written, committed or not. Blocks.
@@ -126,32 +174,6 @@ fn partitions(consumer: &BaseConsumer, prefix: &str) -> Vec<(String, i32)> {
             .is_some_and(|rest| rest.starts_with('.') && rest.ends_with(".events.v1"))
     });
     ours.flat_map(|topic| topic.partitions().iter().map(|p| (topic.name().to_owned(), p.id()))).collect()
-}
-
-fn read_partition(consumer: &BaseConsumer, (topic, partition): &(String, i32)) -> Vec<Read> {
-    let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, *partition, Offset::Beginning).expect("an offset");
-    consumer.assign(&list).expect("assigned");
-    let deadline = Instant::now() + PATIENCE;
-    let mut records = Vec::new();
-    loop {
-        match consumer.poll(Duration::from_millis(100)) {
-            Some(Ok(message)) => {
-                let text = |bytes: Option<&[u8]>| {
-                    String::from_utf8(bytes.expect("is there").to_vec()).expect("UTF-8")
-                };
-                let headers = message.headers().expect("headers").iter();
-                records.push(Read {
-                    key: text(message.key()),
-                    headers: headers.map(|h| (h.key.to_owned(), text(h.value))).collect(),
-                    value: text(message.payload()),
-                });
-            }
-            Some(Err(KafkaError::PartitionEOF(_))) => return records,
-            None if Instant::now() < deadline => {}
-            other => panic!("{topic} {partition} cannot be read: {other:?}"),
-        }
-    }
 }
 
 /// Makes a topic and fills it, each record in the partition it is given. Blocks.

@@ -26,7 +26,13 @@ impl Keys {
         let shown = ShownKey::mint(workspace, ApiKeyId::from_uuid(Uuid::now_v7()));
         let scopes: BTreeSet<String> = scopes.iter().map(|&scope| scope.to_owned()).collect();
         let hash = shown.secret_hash();
-        let key = Key { scopes: Arc::new(scopes), secret_hash: hash, expires_at: None, revoked: false };
+        let key = Key {
+            scopes: Arc::new(scopes),
+            secret_hash: hash,
+            expires_at: None,
+            revoked: false,
+            suspended: false,
+        };
         self.0.lock().unwrap().insert((workspace, shown.id), key);
         shown
     }

@@ -342,7 +342,8 @@ impl Keys {
         let shown = ShownKey::mint(workspace, ApiKeyId::from_uuid(Uuid::now_v7()));
         let scopes: BTreeSet<String> = scopes.iter().map(|&scope| scope.to_owned()).collect();
         let secret_hash = shown.secret_hash();
-        let key = Key { scopes: Arc::new(scopes), secret_hash, expires_at: None, revoked: false };
+        let key =
+            Key { scopes: Arc::new(scopes), secret_hash, expires_at: None, revoked: false, suspended: false };
         self.0.lock().expect("no holder of the keys panics").insert((workspace, shown.id), key);
         shown
     }

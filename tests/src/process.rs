@@ -121,6 +121,8 @@ pub struct Premises {
     pub workspace: WorkspaceId,
     pub address: SocketAddr,
     pub gateway: SocketAddr,
+    /// What else the gateway is started with: its faults, and what they are drawn from.
+    pub gateway_arguments: Vec<String>,
     key: String,
     http: reqwest::Client,
     folder: tempfile::TempDir,
@@ -144,6 +146,7 @@ impl Premises {
             workspace,
             address: free_address(),
             gateway: free_address(),
+            gateway_arguments: Vec::new(),
             key,
             http: reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client"),
             folder: tempfile::tempdir().expect("a folder"),
@@ -188,7 +191,8 @@ impl Premises {
                 let webhook = format!("http://{}/api/financial/payments/webhook", self.address);
                 let listen = self.gateway.to_string();
                 let arguments = ["gateway", "--listen", &listen, "--webhook", &webhook];
-                Process::start(self.command(&arguments).env("FAILPOINTS", failpoints))
+                let mut command = self.command(&arguments);
+                Process::start(command.args(&self.gateway_arguments).env("FAILPOINTS", failpoints))
             }
             role => Process::start(self.command(&[role]).env("FAILPOINTS", failpoints)),
         }

@@ -13,9 +13,10 @@ use utoipa_axum::routes;
 
 use crate::answer::{Done, Shown};
 use crate::app::App;
-use crate::extract::{Command, Cx, List, Path, Query, Show};
+use crate::extract::{Creation, Cx, List, Path, Query, Show};
 use crate::fresh::MinPosition;
 use crate::history::{self, Happened};
+use crate::openapi::KeyRequired;
 use crate::page::{ListId, Page, Paging, filtered_by};
 use crate::problem::{Problem, Result};
 use crate::schema;
@@ -98,15 +99,15 @@ async fn show(
 
 /// Receive units.
 #[utoipa::path(post, path = "/api/ecommerce/stock/{sku}/{location}/receive", tag = "stock",
-    params(OfStock), request_body = StockReceipt, responses(Done))]
-async fn receive(Path(of): Path<OfStock>, Command(cx, body): Command<StockReceipt>) -> Result<Done> {
+    params(OfStock, KeyRequired), request_body = StockReceipt, responses(Done))]
+async fn receive(Path(of): Path<OfStock>, Creation(cx, body): Creation<StockReceipt>) -> Result<Done> {
     Ok(Done(stock::receive(&cx, of.id(), body.quantity).await?))
 }
 
 /// Correct what is on hand after a count, a loss, a find.
 #[utoipa::path(post, path = "/api/ecommerce/stock/{sku}/{location}/adjust", tag = "stock",
-    params(OfStock), request_body = StockAdjustment, responses(Done))]
-async fn adjust(Path(of): Path<OfStock>, Command(cx, body): Command<StockAdjustment>) -> Result<Done> {
+    params(OfStock, KeyRequired), request_body = StockAdjustment, responses(Done))]
+async fn adjust(Path(of): Path<OfStock>, Creation(cx, body): Creation<StockAdjustment>) -> Result<Done> {
     Ok(Done(stock::adjust(&cx, of.id(), body.delta, body.reason).await?))
 }
 

@@ -22,7 +22,8 @@ const LONGEST_KEY: usize = 255;
 #[derive(Debug)]
 pub struct Command<B>(pub Context, pub B);
 
-/// A command that makes something new: `Creation(cx, body)`. Without a key a repeat would make another.
+/// A command that makes something new, or adds to what is there: `Creation(cx, body)`. Without a key a repeat would
+/// do it again.
 #[derive(Debug)]
 pub struct Creation<B>(pub Context, pub B);
 
@@ -50,7 +51,10 @@ async fn command<B: DeserializeOwned + ToSchema + 'static>(
     must_have_key: bool,
 ) -> Result<(Context, B)> {
     let (parts, body) = request.into_parts();
-    let mut cx = context::context(&parts, app).await?;
+    let (mut cx, asker) = context::context(&parts, app).await?;
+    if asker.suspended {
+        return Err(Problem::suspended());
+    }
     let key = idempotency_key(&parts.headers)?;
     if must_have_key && key.is_none() {
         return Err(Problem::new(StatusCode::BAD_REQUEST, "idempotency-key-required")

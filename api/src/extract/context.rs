@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::RequestId;
 use crate::app::App;
-use crate::key::ShownKey;
+use crate::key::{Key, ShownKey};
 use crate::problem::{Problem, Result};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -26,12 +26,12 @@ impl FromRequestParts<App> for Cx {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        context(parts, app).await.map(Self)
+        context(parts, app).await.map(|(cx, _)| Self(cx))
     }
 }
 
-/// The context of whoever shows a key that may be used.
-pub(super) async fn context(parts: &Parts, app: &App) -> Result<Context> {
+/// The context of whoever shows a key that may be used, and the key.
+pub(super) async fn context(parts: &Parts, app: &App) -> Result<(Context, Key)> {
     let shown = shown(&parts.headers)?;
     let key = app.keys.find(shown.workspace, shown.id).await?;
     let key = key
@@ -49,7 +49,7 @@ pub(super) async fn context(parts: &Parts, app: &App) -> Result<Context> {
     tracing::Span::current()
         .record("workspace.id", tracing::field::display(shown.workspace))
         .record("key.id", tracing::field::display(shown.id));
-    Ok(cx)
+    Ok((cx, key))
 }
 
 fn shown(headers: &HeaderMap) -> Result<ShownKey> {

@@ -68,7 +68,9 @@ impl Process for DoWhatCheckoutAsks {
             }
             E::ReleaseRequested { units, committed, .. } => vec![release(checkout, units, *committed)],
 
-            E::AuthorisationRequested { order, payment, amount, method, expires_at, .. } => {
+            E::AuthorisationRequested {
+                order, payment, amount, method, expires_at, attempt: nth, ..
+            } => {
                 let attempt = AttemptId::from_uuid(Uuid::new_v5(&event.event_id, b"attempt"));
                 let create = PaymentCommand::Create {
                     order: *order,
@@ -78,14 +80,13 @@ impl Process for DoWhatCheckoutAsks {
                     expires_at: *expires_at,
                 };
                 let start = PaymentCommand::StartAttempt { attempt, method: Some(method.clone()), at };
-                vec![
-                    // Of a second attempt the payment is there already, and says so.
-                    Instruction::to::<Payment>(payment, create),
-                    Instruction::to::<Payment>(payment, start).or(move |no| {
-                        let (class, code) = (DeclineClass::Soft, no.code.clone());
-                        tell(checkout, Tell::RecordDeclined { attempt, class, code })
-                    }),
-                ]
+                let start = Instruction::to::<Payment>(payment, start).or(move |no| {
+                    let (class, code) = (DeclineClass::Soft, no.code.clone());
+                    tell(checkout, Tell::RecordDeclined { attempt, class, code })
+                });
+                // The payment is there already for a second attempt.
+                let create = (*nth == 1).then(|| Instruction::to::<Payment>(payment, create));
+                create.into_iter().chain([start]).collect()
             }
             E::CaptureRequested { payment, amount, .. } => {
                 let capture = CaptureId::from_uuid(Uuid::new_v5(&event.event_id, b"capture"));
@@ -197,4 +198,40 @@ fn release(checkout: CheckoutId, units: &Units, committed: bool) -> Instruction 
             "stock/unknown_reservation" => tell(checkout, CheckoutCommand::RecordReleased { line }),
             _ => tell(checkout, CheckoutCommand::RecordReleaseRefused { line, reason: no.code.clone() }),
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use domain::ids::{CustomerId, OrderId, PaymentId};
+    use domain::money::{Currency, Money};
+
+    use super::*;
+
+    #[test]
+    fn a_payment_is_created_for_its_first_attempt_only() {
+        let (order, payment) =
+            (OrderId::from_uuid(Uuid::from_u128(7)), PaymentId::from_uuid(Uuid::from_u128(8)));
+        let (amount, expires_at, method) =
+            (Money::new(100, Currency::USD), DateTime::UNIX_EPOCH, "card".to_owned());
+        let asked = |attempt| {
+            let asked = CheckoutEvent::AuthorisationRequested {
+                order,
+                customer: CustomerId::from_uuid(Uuid::from_u128(9)),
+                payment,
+                amount,
+                method: method.clone(),
+                attempt,
+                expires_at,
+            };
+            let event =
+                Recorded::example::<Checkout>(CheckoutId::from_uuid(order.uuid()).to_string(), &asked);
+            DoWhatCheckoutAsks.react(&event).unwrap()
+        };
+        let capture = CaptureMode::Auto;
+        let create = PaymentCommand::Create { order, amount, capture, method: method.clone(), expires_at };
+        let (first, second) = (asked(1), asked(2));
+        assert_eq!(first[0], Instruction::to::<Payment>(payment, create));
+        assert_eq!((first.len(), second.len()), (2, 1));
+    }
 }

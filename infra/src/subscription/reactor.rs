@@ -334,7 +334,9 @@ impl<'a> Run<'a> {
         if let Moved::Void = self.claim.advance(&mut transaction, upto).await? {
             return Ok(Moved::Void);
         }
+        commands::failpoint!("reactor.before_checkpoint");
         transaction.commit().await?;
+        commands::failpoint!("reactor.after_checkpoint");
         self.written = upto;
         for change in changes {
             if let Change::Remind { due_at, .. } = change {
@@ -486,6 +488,7 @@ async fn instruct(
     if instructions.is_empty() {
         return Ok(Vec::new());
     }
+    commands::failpoint!("reactor.before_act");
     let mut changes = Vec::new();
     let correlation = cause.meta().map_err(|e| e.to_string())?.correlation;
     for (index, instruction) in instructions.into_iter().enumerate() {

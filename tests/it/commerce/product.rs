@@ -99,6 +99,12 @@ async fn no_two_products_share_a_sku() {
     let listed = app.owner.get(&format!("{PRODUCTS}?sort=title")).await.json();
     assert_eq!((titles(&listed), &listed["items"][0]["variants"]), (vec!["Chair", "Lamp"], &json!([])));
 
+    // It is not the chair's to give up, and the chair is without it as it is.
+    let absent = app.owner.delete(&format!("{chair}/variants/LAMP-S")).await;
+    assert_eq!((absent.status, &absent.json()["version"]), (200, &json!(1)), "{absent:?}");
+    let taken = app.owner.post(&format!("{chair}/variants"), small.clone()).await;
+    assert_eq!(taken.problem(), (409, "sku/taken".into()));
+
     let removed = app.owner.delete(&format!("{PRODUCTS}/{id}/variants/LAMP-S")).await;
     assert_eq!(removed.status, 200);
     assert_eq!(app.owner.post(&format!("{chair}/variants"), small).await.status, 200);

@@ -88,16 +88,30 @@ async fn a_repeated_receipt_counts_once() {
 }
 
 #[tokio::test]
+async fn what_a_repeat_would_count_twice_must_have_a_name() {
+    let app = TestApp::start().await;
+    for (what, body) in
+        [("receive", json!({"quantity": 10})), ("adjust", json!({"delta": 1, "reason": "found"}))]
+    {
+        let request = app.owner.request(Method::POST, &format!("{STOCK}/LAMP/main/{what}")).json(&body);
+        let nameless = app.owner.send(request).await;
+        assert_eq!(nameless.problem(), (400, "idempotency-key-required".into()), "{what}");
+    }
+    assert_eq!(app.owner.get(&format!("{STOCK}/LAMP/main")).await.status, 404);
+}
+
+#[tokio::test]
 async fn a_count_holds_for_the_version_that_was_counted() {
     let app = TestApp::start().await;
     let lamp = format!("{STOCK}/LAMP/main");
     app.owner.post(&format!("{lamp}/receive"), json!({"quantity": 10})).await;
-    let adjust = || {
+    let adjust = |key: &'static str| {
         let request = app.owner.request(Method::POST, &format!("{lamp}/adjust")).header("if-match", "\"1\"");
-        app.owner.send(request.json(&json!({"delta": -1, "reason": "counted"})))
+        app.owner
+            .send(request.header("idempotency-key", key).json(&json!({"delta": -1, "reason": "counted"})))
     };
-    assert_eq!(adjust().await.status, 200);
-    assert_eq!(adjust().await.problem(), (412, "precondition-failed".into()));
+    assert_eq!(adjust("shelf-1").await.status, 200);
+    assert_eq!(adjust("shelf-2").await.problem(), (412, "precondition-failed".into()));
     assert_eq!(app.owner.get(&lamp).await.json()["on_hand"], 9);
 }
 

@@ -55,7 +55,8 @@ fn commands_say_which_headers_they_take() {
     for (name, operation) in operations(&document()).iter().filter(|(name, _)| name.starts_with("post ")) {
         let parameters = operation["parameters"].as_array().unwrap();
         let key = parameters.iter().find(|parameter| parameter["name"] == "Idempotency-Key").unwrap();
-        assert_eq!(key["required"], operation["responses"]["201"].is_object(), "{name}");
+        let is_repeatable = !name.contains("/stock/") && operation["responses"]["201"].is_null();
+        assert_eq!(key["required"], !is_repeatable, "{name}");
     }
 }
 

@@ -8,7 +8,6 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use commands::EventStore;
 use commands::clock::SystemClock;
 use commands::identity::workspace;
 use domain::ids::WorkspaceId;
@@ -16,25 +15,20 @@ use infra::log::Log;
 use infra::subscription::{Host, checkpoint};
 use projections::Runtime;
 use projections::intelligence::dashboard::{Dashboard, DashboardView, Grouping, Range, figures};
-use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tests::chaos::long;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::relay::stage::Stage;
 use file::{Purchases, Sums};
 
-/// A database, and imports as processes of their own.
-struct Books {
-    store: EventStore,
-    url: String,
-}
+/// A log and its topics, and imports as processes of their own.
+struct Books(Stage);
 
 impl Books {
     async fn open(pool: PgPoolOptions, connect: PgConnectOptions) -> Self {
-        let url = connect.to_url_lossy().to_string();
-        let store = EventStore::open(pool.connect_with(connect.clone()).await.unwrap(), connect, 100);
-        Self { store, url }
+        Self(Stage::set(pool, connect).await)
     }
 
     fn start(&self, file: &Purchases) -> Child {
@@ -44,7 +38,7 @@ impl Books {
             .args(["import", "purchases"])
             .arg(file.path())
             .args(["--workspace", "history", "--source", "cdnow"])
-            .env("DATABASE_URL", &self.url)
+            .env("DATABASE_URL", &self.0.url)
             .env_remove("KAFKA_BROKERS")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -77,11 +71,11 @@ impl Books {
     /// Rows that were taken, without any of the code that took them.
     async fn orders(&self) -> i64 {
         let count = "select count(*) from commands where subject like 'ord_%'";
-        sqlx::query_scalar(count).fetch_one(self.store.pool()).await.unwrap()
+        sqlx::query_scalar(count).fetch_one(self.0.store.pool()).await.unwrap()
     }
 
     async fn workspace(&self) -> WorkspaceId {
-        let known = workspace::all(&self.store).await.unwrap();
+        let known = workspace::all(&self.0.store).await.unwrap();
         assert_eq!(known.len(), 1, "one workspace, however often it was asked for: {known:?}");
         assert_eq!(known[0].name, "history");
         known[0].id
@@ -94,12 +88,12 @@ impl Books {
                              coalesce(sum((line->'total'->>'amount')::bigint), 0)::bigint
                       from events, json_array_elements(payload->'lines') line
                       where aggregate_type = 'commerce.order' and event_type = 'Placed'";
-        let placed: (i64, i64, i64) = sqlx::query_as(orders).fetch_one(self.store.pool()).await.unwrap();
+        let placed: (i64, i64, i64) = sqlx::query_as(orders).fetch_one(self.0.store.pool()).await.unwrap();
         assert_eq!(placed, (sums.orders, sums.units, sums.cents), "orders, units and cents in the log");
         let over = "select count(*) from events
                     where aggregate_type = 'commerce.order' and event_type = 'Completed'
                       and effective_at::time = '12:00'";
-        let over: i64 = sqlx::query_scalar(over).fetch_one(self.store.pool()).await.unwrap();
+        let over: i64 = sqlx::query_scalar(over).fetch_one(self.0.store.pool()).await.unwrap();
         assert_eq!(over, sums.orders, "every order is over, at noon of some day");
 
         let seen = self.dashboard().await;
@@ -120,14 +114,14 @@ impl Books {
     async fn dashboard(&self) -> DashboardView {
         let stop = CancellationToken::new();
         let host = Host {
-            log: Log::follow(self.store.clone(), stop.clone()).await.unwrap(),
+            log: Log::follow(self.0.store.clone(), stop.clone()).await.unwrap(),
             clock: Arc::new(SystemClock),
             instance: Uuid::now_v7(),
             lease: Duration::from_secs(3),
             stop: stop.clone(),
         };
         let host = tokio::spawn(host.run(vec![Box::new(Runtime::<Dashboard>::default())], vec![]));
-        let (pool, head) = (self.store.pool(), self.store.head().await.unwrap());
+        let (pool, head) = (self.0.store.pool(), self.0.store.head().await.unwrap());
         let at = checkpoint::reached(pool, "dashboard", head, Duration::from_secs(300)).await.unwrap();
         assert!(at >= head, "the dashboard stopped at {at} of {head}");
         stop.cancel();
@@ -166,6 +160,7 @@ async fn a_killed_import_goes_on_and_takes_no_row_twice(pool: PgPoolOptions, con
     let known = (69_659, 167_881, 250_031_563);
     assert_eq!((sums.orders, sums.units, sums.cents), known, "the file is the one that is known");
 
+    let _relay = books.0.relay(&[], "");
     for kill in 1..=kills {
         books.import_until_killed(&file, sums.orders * kill / (kills + 1)).await;
     }
@@ -180,13 +175,20 @@ async fn a_killed_import_goes_on_and_takes_no_row_twice(pool: PgPoolOptions, con
     assert_eq!(known.parse::<i64>().unwrap() + taken.parse::<i64>().unwrap(), sums.orders);
     books.must_be(&sums).await;
 
-    let head = books.store.head().await.unwrap();
+    books.0.caught_up().await;
+    let comparing = Instant::now();
+    books.0.must_be_the_log().await;
+    let compared = comparing.elapsed();
+
+    let (head, ends) = (books.0.store.head().await.unwrap(), books.0.uncommitted());
     let again = books.import(&file).await;
     assert_eq!((again.code(), again.said("taken"), again.said("events")), (Some(0), "0".into(), "0".into()));
     assert_eq!(again.said("known"), sums.orders.to_string());
     assert_eq!(again.said("units"), sums.units.to_string());
-    assert_eq!(books.store.head().await.unwrap(), head, "importing again changes nothing");
+    assert_eq!(books.0.store.head().await.unwrap(), head, "importing again changes nothing");
+    assert_eq!(books.0.uncommitted(), ends, "nor in the topics");
     println!("{} rows, ended after {kills} kills: {}", sums.orders, ended.said("time"));
+    println!("{head} records are the log, compared in {compared:.1?}");
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -225,7 +227,7 @@ async fn what_cannot_be_taken_is_told_with_its_line_and_the_rest_goes_on(
     books.must_be(&good.sums()).await;
 
     // A line that is known with other content is told, and left as it was taken.
-    let head = books.store.head().await.unwrap();
+    let head = books.0.store.head().await.unwrap();
     let changed = good.with_line(50, "00001,1997-01-01,1,99.99").with_line(51, "nothing");
     let ended = books.import(&changed).await;
     assert_eq!(
@@ -236,6 +238,6 @@ async fn what_cannot_be_taken_is_told_with_its_line_and_the_rest_goes_on(
         let told = format!("line {line}: this line was taken with other content");
         assert!(ended.errors().contains(&told), "{told} is missing in:\n{}", ended.errors());
     }
-    assert_eq!(books.store.head().await.unwrap(), head);
+    assert_eq!(books.0.store.head().await.unwrap(), head);
     books.must_be(&good.sums()).await;
 }

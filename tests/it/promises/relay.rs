@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 
 mod altered;
+mod exact;
 mod outage;
 mod rebuild;
 pub mod stage;

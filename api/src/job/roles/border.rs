@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use commands::EventStore;
-use commands::identity::api_key;
+use commands::identity::{api_key, workspace};
 use commands::port::payment::PaymentGateway;
 use domain::ids::{ApiKeyId, WorkspaceId};
 use infra::config::Http;
@@ -75,18 +75,20 @@ pub(super) fn app(
     }))
 }
 
-/// Keys, as their streams say.
+/// Keys, as their streams and those of their workspaces say.
 struct Keys(EventStore);
 
 #[async_trait]
 impl KeyRing for Keys {
     async fn find(&self, workspace: WorkspaceId, id: ApiKeyId) -> commands::Result<Option<Key>> {
-        let known = api_key::find(&self.0, workspace, id).await?;
-        Ok(known.map(|known| Key {
+        let Some(known) = api_key::find(&self.0, workspace, id).await? else { return Ok(None) };
+        let holder = workspace::find(&self.0, workspace).await?;
+        Ok(Some(Key {
             scopes: Arc::new(known.terms.scopes),
             secret_hash: known.terms.secret_hash,
             expires_at: known.terms.expires_at,
             revoked: known.revoked,
+            suspended: holder.is_some_and(|holder| holder.suspended.is_some()),
         }))
     }
 }

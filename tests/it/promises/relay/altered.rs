@@ -1,4 +1,5 @@
-//! Whatever is done to the topics, `relay verify` finds it. Each test alters a copy.
+//! Whatever is done to the topics, `relay verify` finds it, and so does the comparison by SQL that other tests rely
+//! on. Each test alters a copy.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tests::kafka::{Read, prefix, write_topic};
 use tests::log::append_some;
 
+use super::exact::compare;
 use super::stage::Stage;
 
 type Topics = BTreeMap<(String, i32), Vec<Read>>;
@@ -113,6 +115,7 @@ async fn nothing_can_be_changed_without_verify_finding_it(pool: PgPoolOptions, c
             }
         }
         write_topic(&brokers, &stage.config.progress_topic(), 1, [(0, &progress)]);
+        assert_eq!(compare(&stage.store, &stage.config).await.is_err(), found.is_some(), "{what}");
         let verified = stage.verify().await;
         assert_eq!(verified.difference.map(|difference| difference.what), found, "{what}");
         stage.config.prefix = from;
