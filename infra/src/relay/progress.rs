@@ -73,10 +73,11 @@ pub(super) fn read_before(claim: Uuid, config: &RelayConfig) -> Result<Option<Pr
     Reader::open(config)?.newest(Some(claim.to_string().as_bytes()))
 }
 
-/// Who reads the progress topic, each time as it is then.
+/// Who reads the progress topic, each time as it is then. Of no use any more after an error.
 pub(crate) struct Reader {
     topic: String,
     consumer: BaseConsumer<Quiet>,
+    assigned: bool,
 }
 
 impl Reader {
@@ -87,6 +88,7 @@ impl Reader {
         Ok(Self {
             topic: config.progress_topic(),
             consumer: BaseConsumer::from_config_and_context(&settings, Quiet)?,
+            assigned: false,
         })
     }
 
@@ -94,14 +96,12 @@ impl Reader {
     ///
     /// The topic's last offsets are often markers of transactions, or records of an aborted one, so this looks a few
     /// offsets before the end, and further back as long as it finds nothing.
-    pub(crate) fn newest(&self, claim: Option<&[u8]>) -> Result<Option<Progress>, RelayError> {
+    pub(crate) fn newest(&mut self, claim: Option<&[u8]>) -> Result<Option<Progress>, RelayError> {
         let (low, high) = self.consumer.fetch_watermarks(&self.topic, 0, PATIENCE)?;
         let mut back = 8;
         loop {
             let from = (high - back).max(low);
-            let newest = self.newest_in(from, high, claim);
-            self.consumer.unassign()?;
-            if let Some(value) = newest? {
+            if let Some(value) = self.newest_in(from, high, claim)? {
                 return Ok(Some(serde_json::from_slice(&value).map_err(RelayError::StrangeProgress)?));
             }
             if from == low {
@@ -111,11 +111,28 @@ impl Reader {
         }
     }
 
-    /// The last committed progress from an offset on: up to a claim, or up to what looks like the end.
-    fn newest_in(&self, from: i64, high: i64, claim: Option<&[u8]>) -> Result<Option<Vec<u8>>, RelayError> {
+    /// Reads on from an offset; what was read ahead before is dropped. (To assign anew, again and again, may stop the
+    /// library by an assertion: librdkafka's issue 5573.)
+    fn go_to(&mut self, offset: i64) -> Result<(), KafkaError> {
+        let offset = Offset::Offset(offset);
+        if self.assigned {
+            return self.consumer.seek(&self.topic, 0, offset, PATIENCE);
+        }
         let mut partition = TopicPartitionList::new();
-        partition.add_partition_offset(&self.topic, 0, Offset::Offset(from))?;
+        partition.add_partition_offset(&self.topic, 0, offset)?;
         self.consumer.assign(&partition)?;
+        self.assigned = true;
+        Ok(())
+    }
+
+    /// The last committed progress from an offset on: up to a claim, or up to what looks like the end.
+    fn newest_in(
+        &mut self,
+        from: i64,
+        high: i64,
+        claim: Option<&[u8]>,
+    ) -> Result<Option<Vec<u8>>, RelayError> {
+        self.go_to(from)?;
         let mut newest = None;
         let mut deadline = Instant::now() + PATIENCE;
         loop {

@@ -189,13 +189,28 @@ impl Member {
             part.next_offset = part.next_offset.max(low);
             list.add_partition_offset(&topic, place.1, Offset::Offset(part.next_offset))?;
         }
-        consumer.assign(&list)?;
+        self.go_to(consumer, &list)?;
         tracing::info!(
             subscription = self.view.name(),
             partitions = ?self.parts.keys().map(|(context, partition)| format!("{context}/{partition}")).collect::<Vec<_>>(),
             "claimed"
         );
         Ok(None)
+    }
+
+    /// Reads on from these offsets; what was read ahead before is dropped. (To assign anew what is assigned may stop
+    /// the library by an assertion: librdkafka's issue 5573.)
+    fn go_to(&self, consumer: &Consuming, offsets: &TopicPartitionList) -> anyhow::Result<()> {
+        let assigned = consumer.assignment()?;
+        let is_assigned =
+            |place: &Place| assigned.find_partition(&self.source.topics.topic(&place.0), place.1).is_some();
+        if self.parts.is_empty() || !self.parts.keys().all(is_assigned) {
+            return Ok(consumer.assign(offsets)?);
+        }
+        for partition in consumer.seek_partitions(offsets.clone(), PATIENCE)?.elements() {
+            partition.error()?;
+        }
+        Ok(())
     }
 
     /// What is there, in the order of the log; waits a moment for it.
