@@ -57,8 +57,11 @@ impl Spread {
     /// Waits until the views have all that is in the log now, while it grows: so each partition is kept by somebody.
     async fn goes_on(&self) {
         let head = self.at.store.head().await.unwrap();
-        let views = self.views.replace(',', "','");
-        let sql = format!("select min(position) from subscriptions where name in ('{views}')");
+        let sql = format!(
+            "select coalesce(min(coalesce(position, 0)), 0)
+             from unnest(string_to_array('{}', ',')) as name left join subscriptions using (name)",
+            self.views
+        );
         until("the views go on", || async { self.at.count(&sql).await >= head }).await;
     }
 
