@@ -2,12 +2,14 @@
 
 use futures::future::join_all;
 use infra::relay::record;
+use infra::subscription::parked;
 use infra::subscription::rebuild::{TableDigest, digest};
 use nix::sys::signal::Signal;
 use projections::Schema;
 use rdkafka::Timestamp;
 use rdkafka::message::{Header, OwnedHeaders, OwnedMessage};
 use serde_json::json;
+use sqlx::ConnectOptions;
 use tests::kafka::{brokers, prefix};
 use tests::process::{Premises, Process, until};
 
@@ -33,19 +35,31 @@ impl Spread {
     }
 
     fn start(&self, arguments: &[&str]) -> Process {
+        self.start_with(arguments, "")
+    }
+
+    fn start_with(&self, arguments: &[&str], failpoints: &str) -> Process {
         let mut command = self.at.command(arguments);
         command
             .env("KAFKA_BROKERS", brokers())
             .env("MEWAYZ_KAFKA__PREFIX", &self.prefix)
             .env("MEWAYZ_KAFKA__PARTITIONS", "4")
             .env("MEWAYZ_SUBSCRIPTIONS__FROM_KAFKA", &self.views)
-            .env("MEWAYZ_SUBSCRIPTIONS__SESSION_MS", self.session_ms.to_string());
+            // Long enough for a machine that is busy with all of them.
+            .env("MEWAYZ_SUBSCRIPTIONS__LEASE_MS", "3000")
+            .env("MEWAYZ_SUBSCRIPTIONS__SESSION_MS", self.session_ms.to_string())
+            .env("FAILPOINTS", failpoints);
         Process::start(&mut command)
     }
 
     /// One of those who share the work.
     fn member(&self) -> Process {
         self.start(&["project"])
+    }
+
+    /// One that is mostly about to write what it has read: so it is when it is stopped.
+    fn slow_member(&self) -> Process {
+        self.start_with(&["project"], "view.before_write=sleep:300")
     }
 
     /// How many processes share the work of a view.
@@ -128,7 +142,7 @@ async fn three_members_through_kills_and_rebalances_keep_what_a_rebuild_and_the_
     // The first owns the views that are read from the store: it must not sleep past its lease.
     let mut first = spread.member();
     spread.goes_on().await;
-    let (mut second, mut third) = (spread.member(), spread.member());
+    let (mut second, mut third) = (spread.member(), spread.slow_member());
     until("three share the work", || async { spread.members("order").await == 3 }).await;
 
     let upheaval = async {
@@ -145,7 +159,7 @@ async fn three_members_through_kills_and_rebalances_keep_what_a_rebuild_and_the_
 
             third.signal(Signal::SIGKILL);
             third.ended().await;
-            third = spread.member();
+            third = spread.slow_member();
             spread.goes_on().await;
         }
         first.signal(Signal::SIGKILL);
@@ -242,5 +256,47 @@ async fn a_view_that_is_ahead_in_parts_is_not_read_from_the_store_until_it_is_re
     assert_eq!(at.count(ahead).await, 0);
     let _alone = at.start("project", "");
     at.projected().await;
+    at.must_equal_a_rebuild().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_database_refuses_waits_in_order_and_all_else_goes_on() {
+    let (spread, _processes) = Spread::open(&["cart"], 1_500).await;
+    let at = &spread.at;
+    let _members = [spread.member(), spread.member()];
+    until("two share the work", || async { spread.members("cart").await == 2 }).await;
+    let mut carts = Vec::new();
+    for _ in 0..8 {
+        let cart = at.post(CARTS, json!({"currency": "USD"})).await.json();
+        carts.push(cart["id"].as_str().unwrap().to_owned());
+    }
+    at.projected().await;
+    let mut owner = at.database.owner.connect().await.unwrap();
+    let refuse = format!(
+        "alter table read.cart add constraint refused check (id not in ('{}', '{}')) not valid",
+        carts[0], carts[1]
+    );
+    sqlx::raw_sql(&refuse).execute(&mut owner).await.unwrap();
+    for quantity in 1..=3 {
+        for cart in &carts {
+            spread.set(&format!("{CARTS}/{cart}/lines/TEE"), quantity).await;
+        }
+    }
+    at.projected().await;
+    let versions = "select count(*) from read.cart where version = ";
+    assert_eq!(at.count(&format!("{versions} 4")).await, 6, "all else has gone on");
+    assert_eq!(at.count(&format!("{versions} 1")).await, 2);
+    let parked = parked::list(&at.database.pool).await.unwrap();
+    for cart in &carts[..2] {
+        let of_cart = parked.iter().filter(|event| event.keys.concat().ends_with(cart));
+        let reasons: Vec<bool> = of_cart.map(|event| event.reason.contains("refused")).collect();
+        assert_eq!(reasons, [true, false, false], "{parked:?}");
+    }
+    assert_eq!(parked.len(), 6);
+
+    sqlx::raw_sql("alter table read.cart drop constraint refused").execute(&mut owner).await.unwrap();
+    let mut unpark = Process::start(&mut at.command(&["unpark", "cart", "--wait"]));
+    assert_eq!(unpark.ended().await.code(), Some(0));
+    assert_eq!(at.count(&format!("{versions} 4")).await, 8);
     at.must_equal_a_rebuild().await;
 }
