@@ -181,8 +181,9 @@ async fn host(base: &Base, stop: &CancellationToken) -> anyhow::Result<Host> {
 fn views(base: &Base) -> (Option<FromKafka>, Vec<Box<dyn Projector>>) {
     let options = &base.config.subscriptions;
     let Some(topics) = base.relay() else { return (None, projections::all()) };
-    let named = |view: &Box<dyn Projector>| options.from_kafka.iter().any(|name| name == view.name());
-    let (views, others) = projections::all().into_iter().partition(named);
+    let (views, others) = projections::all()
+        .into_iter()
+        .partition(|view| options.from_kafka.iter().any(|name| name == view.name()));
     (Some(FromKafka { topics, session: options.session, views }), others)
 }
 
