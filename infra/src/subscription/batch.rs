@@ -5,7 +5,6 @@
 //! applied.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::kernel::Recorded;
@@ -31,9 +30,6 @@ pub(super) trait Checkpoint: Send + Sync {
 pub(super) struct Batch<'a> {
     pub pool: &'a PgPool,
     pub checkpoint: &'a dyn Checkpoint,
-    /// How long a writer that has stopped in the middle keeps others from the rows it has written; zero: as long as
-    /// it is connected.
-    pub most_idle: Duration,
     /// Positions that were parked and are applied now.
     pub unparked: &'a [i64],
 }
@@ -106,7 +102,7 @@ impl Batch<'_> {
         part: &Part,
     ) -> Result<Moved, Failure> {
         let (applied, waiting) = sort_out(view, parked, &part.events)?;
-        let mut transaction = begin_write(self.pool, view.name(), self.most_idle).await?;
+        let mut transaction = begin_write(self.pool, view.name()).await?;
         for position in self.unparked {
             if part.events.iter().any(|event| event.position == *position) {
                 parked::unpark(&mut transaction, view.name(), *position).await?;
@@ -202,17 +198,10 @@ pub(super) async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres
 }
 
 /// The same, for writing a view's tables: a rebuild that compares them makes it wait.
-async fn begin_write(
-    pool: &PgPool,
-    view: &str,
-    most_idle: Duration,
-) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-    let begin = format!(
-        "begin; set local synchronous_commit = off; set local idle_in_transaction_session_timeout = {};
-         select pg_advisory_xact_lock_shared({})",
-        most_idle.as_millis(),
-        lock_of(view)
-    );
+async fn begin_write(pool: &PgPool, view: &str) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let lock = lock_of(view);
+    let begin =
+        format!("begin; set local synchronous_commit = off; select pg_advisory_xact_lock_shared({lock})");
     pool.begin_with(begin).await
 }
 

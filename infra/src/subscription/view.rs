@@ -77,7 +77,7 @@ async fn follow(
         let upto = last.position;
         let heard: Vec<_> =
             events.into_iter().filter(|e| view.listens_to().contains(&e.aggregate_type.as_str())).collect();
-        let batch = Batch { pool, checkpoint: claim, most_idle: Duration::ZERO, unparked: &[] };
+        let batch = Batch { pool, checkpoint: claim, unparked: &[] };
         if let Moved::Void = batch.write(view, &mut parked, heard, upto).await? {
             return Ok(Ended::Void);
         }
@@ -102,6 +102,6 @@ async fn try_again(
     }
     let events: Vec<_> = host.log.store().pick(&asked).await?.into_iter().map(Arc::new).collect();
     *parked = Parked::default();
-    let batch = Batch { pool, checkpoint: claim, most_idle: Duration::ZERO, unparked: &asked };
+    let batch = Batch { pool, checkpoint: claim, unparked: &asked };
     batch.write(view, parked, events, position).await
 }

@@ -32,8 +32,6 @@ use crate::subscription::{Host, Stopped};
 const WAIT: Duration = Duration::from_millis(50);
 /// How long to wait after a failure, or when others have what was ours: Kafka will tell in a moment.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How long a member that has stopped in the middle of a transaction keeps others from its rows.
-const MOST_IDLE: Duration = Duration::from_secs(5);
 
 type Consuming = BaseConsumer<Group>;
 
@@ -262,7 +260,7 @@ impl Member {
             return Ok(Moved::Yes);
         }
         commands::failpoint!("view.before_write");
-        let batch = Batch { pool: &self.pool, checkpoint: &reading, most_idle: MOST_IDLE, unparked: &[] };
+        let batch = Batch { pool: &self.pool, checkpoint: &reading, unparked: &[] };
         let moved = batch.write(&mut *self.view, &mut self.parked, events, upto).await?;
         for (part, (position, next_offset)) in self.parts.values_mut().zip(moves) {
             (part.position, part.next_offset) = (position, next_offset);
@@ -289,7 +287,7 @@ impl Member {
         self.parked = Parked::default();
         let events = events.into_iter().map(Arc::new).collect();
         let reading = Reading { view, member: self.host.instance, progress, parts: &self.parts };
-        let batch = Batch { pool: &self.pool, checkpoint: &reading, most_idle: MOST_IDLE, unparked: &mine };
+        let batch = Batch { pool: &self.pool, checkpoint: &reading, unparked: &mine };
         batch.write(&mut *self.view, &mut self.parked, events, 0).await
     }
 
