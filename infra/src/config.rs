@@ -96,6 +96,11 @@ pub struct Subscriptions {
     /// How long ownership lasts without a sign of life.
     #[serde(rename = "lease_ms", deserialize_with = "milliseconds")]
     pub lease: Duration,
+    /// Views that are read from Kafka.
+    pub from_kafka: Vec<String>,
+    /// How long the other members of a consumer group wait for one without a sign of life.
+    #[serde(rename = "session_ms", deserialize_with = "milliseconds")]
+    pub session: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -213,11 +218,34 @@ impl Config {
         layers.expect("gateway.webhook_secret", long, "give at least 24 characters, or none");
 
         layers.within("subscriptions.lease_ms", whole_ms(self.subscriptions.lease), 100, 600_000);
+        layers.within("subscriptions.session_ms", whole_ms(self.subscriptions.session), 1_000, 240_000);
+        self.check_from_kafka(layers);
         let filters = tracing_subscriber::EnvFilter::try_new(&self.log.filter).is_ok();
         layers.expect(
             "log.filter",
             filters,
             "give a level, or levels by module, as in info,infra::relay=debug",
+        );
+    }
+
+    fn check_from_kafka(&self, layers: &mut Layers) {
+        let views = projections::all();
+        let mut allowed: Vec<&str> = views.iter().filter(|v| v.by_stream()).map(|v| v.name()).collect();
+        allowed.sort_unstable();
+        let from_kafka = &self.subscriptions.from_kafka;
+        for name in from_kafka.iter().filter(|name| !allowed.contains(&name.as_str())) {
+            let what = match views.iter().any(|view| view.name() == name) {
+                true => "is read from the store only, since its rows follow from several streams",
+                false => "is no read model",
+            };
+            let allowed = allowed.join(", ");
+            layers.mistake("subscriptions.from_kafka", &format!("`{name}` {what}; give some of {allowed}"));
+        }
+        let kafka = from_kafka.is_empty() || self.kafka.brokers.is_some();
+        layers.expect(
+            "subscriptions.from_kafka",
+            kafka,
+            "it needs a Kafka: set KAFKA_BROKERS, or leave it empty",
         );
     }
 
@@ -341,6 +369,35 @@ mod tests {
         }
         assert_eq!(mistakes.len(), 9, "{mistakes:#?}");
         assert!(!mistakes.concat().contains("hush"));
+    }
+
+    #[test]
+    fn read_models_come_from_kafka_where_they_can() {
+        let from = |views| ("MEWAYZ_SUBSCRIPTIONS__FROM_KAFKA", views);
+        let kafka = ("KAFKA_BROKERS", "a:1");
+        assert!(load("", &[URL]).unwrap().subscriptions.from_kafka.is_empty());
+        assert!(load("", &[URL, from("")]).unwrap().subscriptions.from_kafka.is_empty());
+        for config in [
+            load("", &[URL, kafka, from("order, payment")]),
+            load("[subscriptions]\nfrom_kafka = [\"order\", \"payment\"]", &[URL, kafka]),
+        ] {
+            assert_eq!(config.unwrap().subscriptions.from_kafka, ["order", "payment"]);
+        }
+        for (given, what) in [
+            (vec![URL, from("order")], "it needs a Kafka: set KAFKA_BROKERS"),
+            (vec![URL, kafka, from("order,dashboard")], "`dashboard` is read from the store only"),
+            (
+                vec![URL, kafka, from("orders")],
+                "`orders` is no read model; give some of cart, order, payment",
+            ),
+        ] {
+            let Mistakes(mistakes) = load("", &given).unwrap_err();
+            assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+            let told = mistakes[0].strip_prefix("subscriptions.from_kafka (the environment): ");
+            assert!(told.is_some_and(|told| told.starts_with(what)), "{mistakes:?}");
+        }
+        let Mistakes(mistakes) = load("[subscriptions]\nfrom_kafka = 3", &[URL]).unwrap_err();
+        assert!(mistakes[0].contains("give a list of texts"), "{mistakes:?}");
     }
 
     #[test]

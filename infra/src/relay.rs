@@ -26,7 +26,7 @@ use uuid::Uuid;
 pub use error::RelayError;
 use leader::{Batch, Leader};
 use progress::Progress;
-pub use topics::Quiet;
+pub use topics::{PATIENCE, Quiet};
 
 /// How long the relay waits before it looks for new events; they double from the first to the last while there
 /// are none. Events that this process appends need no look.

@@ -3,7 +3,9 @@
 //! A subscription has a name, a checkpoint and one owner at a time. The owner holds a lease; every move of the
 //! checkpoint names owner and epoch, so a zombie moves nothing and learns that it is one.
 
+mod batch;
 pub mod checkpoint;
+pub mod kafka;
 pub mod parked;
 pub mod reactor;
 pub mod rebuild;
@@ -18,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::log::Log;
+use kafka::FromKafka;
 use reactor::Reactor;
 
 /// Why a subscription stopped.
@@ -52,7 +55,27 @@ impl Host {
         views: Vec<Box<dyn projections::Projector>>,
         reactors: Vec<Reactor>,
     ) -> Result<(), Stopped> {
+        self.run_with(None, views, reactors).await
+    }
+
+    /// The same, with views that read from Kafka.
+    ///
+    /// # Errors
+    /// The first [`Stopped`].
+    pub async fn run_with(
+        self,
+        from_kafka: Option<FromKafka>,
+        views: Vec<Box<dyn projections::Projector>>,
+        reactors: Vec<Reactor>,
+    ) -> Result<(), Stopped> {
         let mut tasks = JoinSet::new();
+        let mut owners = vec![self.instance];
+        if let Some(from) = from_kafka {
+            owners.extend(from.views.iter().map(|view| kafka::feed(view.name())));
+            for member in kafka::members(&self, from)? {
+                tasks.spawn(member);
+            }
+        }
         for view in views {
             tasks.spawn(view::run(self.clone(), view));
         }
@@ -60,7 +83,7 @@ impl Host {
             tasks.spawn(reactor::run(self.clone(), reactor));
         }
         let host = self.clone();
-        tasks.spawn(async move { host.keep_leases().await });
+        tasks.spawn(async move { host.keep_leases(&owners).await });
         let mut result = Ok(());
         while let Some(ended) = tasks.join_next().await {
             let ended = ended
@@ -75,8 +98,8 @@ impl Host {
         result
     }
 
-    /// Gives a sign of life for all subscriptions of this instance at once.
-    async fn keep_leases(&self) -> Result<(), Stopped> {
+    /// Gives a sign of life for all subscriptions of these owners at once.
+    async fn keep_leases(&self, owners: &[Uuid]) -> Result<(), Stopped> {
         let every = self.lease / 4;
         loop {
             tokio::select! {
@@ -85,8 +108,8 @@ impl Host {
             }
             let renewed = sqlx::query!(
                 "update subscriptions set lease_until = clock_timestamp() + make_interval(secs => $2)
-                 where owner = $1",
-                self.instance,
+                 where owner = any ($1)",
+                owners,
                 self.lease.as_secs_f64(),
             )
             .execute(self.log.store().pool())

@@ -22,6 +22,7 @@ mod promises {
     mod rebuild;
     mod relay;
     mod versions;
+    mod views_from_kafka;
 }
 mod rebuild;
 mod store;

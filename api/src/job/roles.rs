@@ -19,8 +19,10 @@ use infra::config::{Config, Http};
 use infra::log::Log;
 use infra::relay::Relay;
 use infra::subscription::Host;
+use infra::subscription::kafka::FromKafka;
 use infra::subscription::reactor::Reactor;
 use infra::telemetry;
+use projections::Projector;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -93,10 +95,10 @@ pub async fn start(config: Config, roles: &[Role], stop: CancellationToken) -> a
         None => None,
     };
     if has(Role::Project) || has(Role::React) {
-        let views = if has(Role::Project) { projections::all() } else { Vec::new() };
+        let (from_kafka, views) = if has(Role::Project) { views(&base) } else { (None, Vec::new()) };
         let reactors = if has(Role::React) { reactors(&gateway) } else { Vec::new() };
         let host = host(&base, &stop).await?;
-        tasks.spawn(async move { Ok(host.run(views, reactors).await?) });
+        tasks.spawn(async move { Ok(host.run_with(from_kafka, views, reactors).await?) });
     }
     let address = match has(Role::Api) {
         true => {
@@ -173,6 +175,16 @@ async fn host(base: &Base, stop: &CancellationToken) -> anyhow::Result<Host> {
         lease: base.config.subscriptions.lease,
         stop: stop.clone(),
     })
+}
+
+/// Every read model: those that are read from Kafka, and the others.
+fn views(base: &Base) -> (Option<FromKafka>, Vec<Box<dyn Projector>>) {
+    let options = &base.config.subscriptions;
+    let Some(topics) = base.relay() else { return (None, projections::all()) };
+    let (views, others) = projections::all()
+        .into_iter()
+        .partition(|view| options.from_kafka.iter().any(|name| name == view.name()));
+    (Some(FromKafka { topics, session: options.session, views }), others)
 }
 
 /// Everything that reacts to events with commands.

@@ -113,6 +113,16 @@ impl Layers {
                     None => return Value::new(None, text),
                 }
             }
+            (ValueKind::Array(_), ValueKind::String(given)) => {
+                let texts = given.split(',').map(str::trim).filter(|text| !text.is_empty());
+                return Value::new(None, texts.map(str::to_owned).collect::<Vec<_>>());
+            }
+            (ValueKind::Array(_), ValueKind::Array(given))
+                if given.iter().all(|value| matches!(value.kind, ValueKind::String(_))) =>
+            {
+                return Value::new(None, given);
+            }
+            (ValueKind::Array(_), _) => self.mistake(option, "give a list of texts"),
             _ => self.mistake(option, "give options, as in the defaults"),
         }
         default.clone()

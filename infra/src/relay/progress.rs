@@ -65,61 +65,99 @@ impl Progress {
 /// # Errors
 /// [`RelayError::Kafka`], also if the topic is not there; [`RelayError::StrangeProgress`].
 pub fn read(config: &RelayConfig) -> Result<Option<Progress>, RelayError> {
-    newest(config, None)
+    Reader::open(config)?.newest(None)
 }
 
 /// Reads the newest committed progress before a claim, which is waited for. Blocks.
 pub(super) fn read_before(claim: Uuid, config: &RelayConfig) -> Result<Option<Progress>, RelayError> {
-    newest(config, Some(claim.to_string().as_bytes()))
+    Reader::open(config)?.newest(Some(claim.to_string().as_bytes()))
 }
 
-/// The topic's last offsets are often markers of transactions, or records of an aborted one, so this looks a few
-/// offsets before the end, and further back as long as it finds nothing.
-fn newest(config: &RelayConfig, claim: Option<&[u8]>) -> Result<Option<Progress>, RelayError> {
-    let topic = config.progress_topic();
-    let consumer = BaseConsumer::from_config_and_context(&config.consumer(), Quiet)?;
-    let (low, high) = consumer.fetch_watermarks(&topic, 0, PATIENCE)?;
-    let mut back = 8;
-    loop {
-        let from = (high - back).max(low);
-        if let Some(value) = newest_from(&consumer, &topic, from, claim)? {
-            return Ok(Some(serde_json::from_slice(&value).map_err(RelayError::StrangeProgress)?));
-        }
-        if from == low {
-            return Ok(None);
-        }
-        back *= 16;
+/// Who reads the progress topic, each time as it is then. Of no use any more after an error.
+pub(crate) struct Reader {
+    topic: String,
+    consumer: BaseConsumer<Quiet>,
+    assigned: bool,
+}
+
+impl Reader {
+    pub(crate) fn open(config: &RelayConfig) -> Result<Self, RelayError> {
+        let mut settings = config.consumer();
+        // The end is told only after a fetch that has found nothing more.
+        settings.set("fetch.wait.max.ms", "5");
+        Ok(Self {
+            topic: config.progress_topic(),
+            consumer: BaseConsumer::from_config_and_context(&settings, Quiet)?,
+            assigned: false,
+        })
     }
-}
 
-/// The last committed progress from an offset on: up to a claim, or up to what looks like the end.
-fn newest_from(
-    consumer: &BaseConsumer<Quiet>,
-    topic: &str,
-    from: i64,
-    claim: Option<&[u8]>,
-) -> Result<Option<Vec<u8>>, RelayError> {
-    let mut partition = TopicPartitionList::new();
-    partition.add_partition_offset(topic, 0, Offset::Offset(from))?;
-    consumer.assign(&partition)?;
-    let mut newest = None;
-    let mut deadline = Instant::now() + PATIENCE;
-    loop {
-        match consumer.poll(Duration::from_millis(100)) {
-            Some(Ok(message)) => {
-                let is = |key: &str| message.key() == Some(key.as_bytes());
-                if is(KEY) {
-                    newest = message.payload().map(<[u8]>::to_vec);
-                } else if is(CLAIM) && claim.is_some() && message.payload() == claim {
-                    return Ok(newest);
-                }
-                deadline = Instant::now() + PATIENCE;
+    /// The newest committed progress: all of it, or what stands before a claim, which is waited for. Blocks.
+    ///
+    /// The topic's last offsets are often markers of transactions, or records of an aborted one, so this looks a few
+    /// offsets before the end, and further back as long as it finds nothing.
+    pub(crate) fn newest(&mut self, claim: Option<&[u8]>) -> Result<Option<Progress>, RelayError> {
+        let (low, high) = self.consumer.fetch_watermarks(&self.topic, 0, PATIENCE)?;
+        let mut back = 8;
+        loop {
+            let from = (high - back).max(low);
+            if let Some(value) = self.newest_in(from, high, claim)? {
+                return Ok(Some(serde_json::from_slice(&value).map_err(RelayError::StrangeProgress)?));
             }
-            Some(Err(KafkaError::PartitionEOF(_))) if claim.is_none() => return Ok(newest),
-            Some(Err(KafkaError::PartitionEOF(_))) if Instant::now() < deadline => {}
-            None if Instant::now() < deadline => {}
-            None => return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut).into()),
-            Some(Err(error)) => return Err(error.into()),
+            if from == low {
+                return Ok(None);
+            }
+            back *= 16;
+        }
+    }
+
+    /// Reads on from an offset; what was read ahead before is dropped. (To assign anew, again and again, may stop the
+    /// library by an assertion: librdkafka's issue 5573.)
+    fn go_to(&mut self, offset: i64) -> Result<(), KafkaError> {
+        let offset = Offset::Offset(offset);
+        if self.assigned {
+            return self.consumer.seek(&self.topic, 0, offset, PATIENCE);
+        }
+        let mut partition = TopicPartitionList::new();
+        partition.add_partition_offset(&self.topic, 0, offset)?;
+        self.consumer.assign(&partition)?;
+        self.assigned = true;
+        Ok(())
+    }
+
+    /// The last committed progress from an offset on: up to a claim, or up to what looks like the end.
+    fn newest_in(
+        &mut self,
+        from: i64,
+        high: i64,
+        claim: Option<&[u8]>,
+    ) -> Result<Option<Vec<u8>>, RelayError> {
+        self.go_to(from)?;
+        let mut newest = None;
+        let mut deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => {
+                    let is = |key: &str| message.key() == Some(key.as_bytes());
+                    if is(KEY) {
+                        newest = message.payload().map(<[u8]>::to_vec);
+                    } else if is(CLAIM) && claim.is_some() && message.payload() == claim {
+                        return Ok(newest);
+                    }
+                    // Of a transaction of one record, nothing but the marker comes after it.
+                    if claim.is_none() && message.offset() + 2 >= high {
+                        return Ok(newest);
+                    }
+                    deadline = Instant::now() + PATIENCE;
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) if claim.is_none() => return Ok(newest),
+                Some(Err(KafkaError::PartitionEOF(_))) if Instant::now() < deadline => {}
+                None if Instant::now() < deadline => {}
+                None => {
+                    return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut).into());
+                }
+                Some(Err(error)) => return Err(error.into()),
+            }
         }
     }
 }

@@ -3,10 +3,14 @@
 //! A pure function of the event: the same event makes the same bytes wherever and whenever it is relayed.
 //! Header values are plain UTF-8, as CloudEvents' Kafka binding says (percent-encoding is its HTTP binding's).
 
+use std::str::FromStr;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use commands::store::stream;
-use domain::kernel::Recorded;
-use serde::Deserialize;
+use domain::kernel::{Recorded, RecordedRow};
+use rdkafka::Message;
+use rdkafka::message::Headers;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// What goes to Kafka for one event; its topic is that of its context.
@@ -24,11 +28,18 @@ pub struct OutgoingRecord {
 pub const POSITION: &str = "ce_position";
 
 /// The part of an event's metadata that its record shows.
-#[derive(Default, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Trail {
+    #[serde(skip_serializing_if = "Option::is_none")]
     correlation: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     causation: Option<Uuid>,
 }
+
+/// A record of which no event can be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the record holds no event of this platform: {0} is missing or of another form")]
+pub struct StrangeRecord(pub &'static str);
 
 /// An event as the topics hold it.
 #[must_use]
@@ -63,10 +74,81 @@ pub fn record(event: &Recorded) -> OutgoingRecord {
     OutgoingRecord {
         position: event.position,
         context: context.to_owned(),
-        key: format!("{}/{}", event.aggregate_type, stream(event.workspace, &event.id)),
+        key: key(event),
         headers,
         value: event.payload.clone(),
     }
+}
+
+/// The key of an event's record.
+#[must_use]
+pub fn key(event: &Recorded) -> String {
+    format!("{}/{}", event.aggregate_type, stream(event.workspace, &event.id))
+}
+
+/// The context and the partition, of so many, in which an event's record lies.
+#[must_use]
+pub fn place(event: &Recorded, partitions: i32) -> (String, i32) {
+    let context = event.aggregate_type.split_once('.').map_or("", |(context, _)| context);
+    (context.to_owned(), partition(key(event).as_bytes(), partitions))
+}
+
+/// The event that a record holds: the inverse of [`record`], but for the metadata, of which a record shows the trail
+/// only.
+///
+/// # Errors
+/// [`StrangeRecord`].
+pub fn recorded(record: &impl Message) -> Result<Recorded, StrangeRecord> {
+    let text = |bytes: Option<&[u8]>, name| {
+        bytes.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()).ok_or(StrangeRecord(name))
+    };
+    let key = text(record.key(), "the key")?;
+    let mut parts = key.splitn(3, '/');
+    let (Some(aggregate_type), Some(_), Some(id)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(StrangeRecord("the key"));
+    };
+    let workspace = header(record, "ce_source").and_then(|source| source.strip_prefix("/workspaces/"));
+    let kind = header(record, "ce_type").and_then(|kind| kind.strip_prefix("com.mewayz."));
+    let kind = kind.and_then(|kind| kind.strip_prefix(aggregate_type)?.strip_prefix('.'));
+    let (event_type, version) =
+        kind.and_then(|kind| kind.rsplit_once(".v")).ok_or(StrangeRecord("ce_type"))?;
+    let trail = Trail {
+        correlation: header(record, "ce_correlationid").and_then(|id| id.parse().ok()),
+        causation: header(record, "ce_causationid").and_then(|id| id.parse().ok()),
+    };
+    Ok(RecordedRow {
+        position: parsed(record, POSITION)?,
+        workspace: workspace.and_then(|id| id.parse().ok()).ok_or(StrangeRecord("ce_source"))?,
+        workspace_position: parsed(record, "ce_sequence")?,
+        event_id: parsed(record, "ce_id")?,
+        aggregate_type: aggregate_type.to_owned(),
+        id: id.to_owned(),
+        sequence: parsed(record, "ce_streamversion")?,
+        event_type: camel_case(event_type),
+        event_version: version.to_owned(),
+        payload: text(record.payload(), "the value")?,
+        metadata: serde_json::to_string(&trail).expect("two ids are JSON"),
+        recorded_at: parsed(record, "ce_recordedtime")?,
+        effective_at: parsed(record, "ce_time")?,
+    }
+    .into())
+}
+
+/// The position of a record's event in the log.
+///
+/// # Errors
+/// [`StrangeRecord`].
+pub fn position(record: &impl Message) -> Result<i64, StrangeRecord> {
+    parsed(record, POSITION)
+}
+
+fn parsed<T: FromStr>(record: &impl Message, name: &'static str) -> Result<T, StrangeRecord> {
+    header(record, name).and_then(|value| value.parse().ok()).ok_or(StrangeRecord(name))
+}
+
+fn header<'a>(record: &'a impl Message, name: &str) -> Option<&'a str> {
+    let found = record.headers()?.iter().find(|header| header.key == name)?;
+    std::str::from_utf8(found.value?).ok()
 }
 
 fn time(at: DateTime<Utc>) -> String {
@@ -81,6 +163,20 @@ fn snake_case(name: &str) -> String {
             text.push('_');
         }
         text.push(letter.to_ascii_lowercase());
+    }
+    text
+}
+
+/// `line_added` as `LineAdded`.
+fn camel_case(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    let mut capital = true;
+    for letter in name.chars() {
+        match letter {
+            '_' => capital = true,
+            _ if std::mem::take(&mut capital) => text.push(letter.to_ascii_uppercase()),
+            _ => text.push(letter),
+        }
     }
     text
 }
@@ -117,7 +213,8 @@ fn murmur2(key: &[u8]) -> u32 {
 mod tests {
     use super::*;
     use domain::ids::WorkspaceId;
-    use domain::kernel::RecordedRow;
+    use rdkafka::Timestamp;
+    use rdkafka::message::{Header, OwnedHeaders, OwnedMessage};
 
     fn event(metadata: &str) -> Recorded {
         RecordedRow {
@@ -176,6 +273,42 @@ mod tests {
             |metadata, name| record(&event(metadata)).headers.iter().any(|(header, _)| *header == name);
         assert!(named(metadata, "ce_correlationid") && !named(metadata, "ce_causationid"));
         assert!(!named("unreadable", "ce_correlationid"));
+    }
+
+    /// As Kafka hands it out.
+    fn received(record: &OutgoingRecord) -> OwnedMessage {
+        let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+            headers.insert(Header { key, value: Some(value.as_str()) })
+        });
+        let (key, value) = (record.key.clone().into_bytes(), record.value.clone().into_bytes());
+        OwnedMessage::new(Some(value), Some(key), "t".into(), Timestamp::NotAvailable, 0, 0, Some(headers))
+    }
+
+    #[test]
+    fn tells_all_of_its_event_but_who_asked_for_it() {
+        let metadata = r#"{"correlation":"00000000-0000-0000-0000-000000000002","causation":"00000000-0000-0000-0000-000000000003"}"#;
+        for (event_type, id) in [("LineAdded", "ord_1"), ("Placed", "TEA-1@main"), ("SKUChanged", "a/b/c")] {
+            let mut sent = event(metadata);
+            (sent.event_type, sent.id) = (event_type.into(), id.into());
+            let got = recorded(&received(&record(&sent))).unwrap();
+            // A private field keeps the two from being compared whole; all others stand in their debug form.
+            assert_eq!(format!("{got:?}"), format!("{sent:?}"));
+        }
+        let got = recorded(&received(&record(&event("unreadable")))).unwrap();
+        assert_eq!(got.metadata, "{}");
+    }
+
+    #[test]
+    fn of_another_origin_is_told_by_what_it_lacks() {
+        let record = record(&event("{}"));
+        for name in ["ce_id", "ce_source", "ce_type", "ce_time", "ce_sequence", POSITION, "ce_streamversion"]
+        {
+            let mut strange = record.clone();
+            strange.headers.retain(|(header, _)| *header != name);
+            assert_eq!(recorded(&received(&strange)).unwrap_err(), StrangeRecord(name));
+        }
+        let strange = OutgoingRecord { key: "commerce.order".into(), ..record };
+        assert_eq!(recorded(&received(&strange)).unwrap_err(), StrangeRecord("the key"));
     }
 
     /// The values of Kafka's own tests of its hash.

@@ -65,7 +65,7 @@ impl RelayConfig {
     }
 
     /// The context whose events a topic holds.
-    pub(super) fn context<'a>(&self, topic: &'a str) -> Option<&'a str> {
+    pub(crate) fn context<'a>(&self, topic: &'a str) -> Option<&'a str> {
         topic
             .strip_prefix(&self.prefix)
             .and_then(|rest| rest.strip_prefix('.'))
@@ -107,6 +107,19 @@ impl RelayConfig {
             .set("auto.offset.reset", "error")
             .set("fetch.wait.max.ms", "20")
             .set("queued.max.messages.kbytes", "16384");
+        client
+    }
+
+    /// A member of the consumer group that keeps a view; where it goes on reading is not kept in Kafka.
+    pub(crate) fn member(&self, view: &str, session: Duration) -> ClientConfig {
+        let mut client = self.consumer();
+        client
+            .set("group.id", format!("{}.view.{view}", self.prefix))
+            .set("session.timeout.ms", session.as_millis().to_string())
+            .set("heartbeat.interval.ms", (session.as_millis() / 4).to_string())
+            .set("partition.assignment.strategy", "range")
+            .set("enable.partition.eof", "false")
+            .set("fetch.wait.max.ms", "100");
         client
     }
 

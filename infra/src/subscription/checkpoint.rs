@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use commands::Result;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use super::batch::Checkpoint;
 use super::{Host, Stopped};
 
 /// The right to move a subscription's checkpoint.
@@ -28,17 +30,25 @@ pub enum Moved {
 
 impl Claim {
     /// Waits until the subscription is free, and claims it. `None` if told to stop meanwhile.
-    pub async fn acquire(host: &Host, name: &str) -> Option<Self> {
+    ///
+    /// # Errors
+    /// [`Stopped::Failed`] if it was read from Kafka's partitions, and some are further than others.
+    pub async fn acquire(host: &Host, name: &str) -> Result<Option<Self>, Stopped> {
         loop {
             match try_claim(host, name).await {
-                Ok(Some(claim)) => return Some(claim),
+                Ok(Some(Ok(claim))) => return Ok(Some(claim)),
+                Ok(Some(Err(Ahead))) => {
+                    let what =
+                        format!("it is ahead in parts, read from Kafka: run `mewayz rebuild {name}` first");
+                    return Err(Stopped::Failed(name.to_owned(), anyhow::anyhow!(what)));
+                }
                 Ok(None) => {}
                 Err(error) => {
                     tracing::warn!(subscription = name, error = %error, "no claim yet; trying again")
                 }
             }
             tokio::select! {
-                () = host.stop.cancelled() => return None,
+                () = host.stop.cancelled() => return Ok(None),
                 () = tokio::time::sleep(host.lease / 8) => {}
             }
         }
@@ -90,11 +100,22 @@ impl Claim {
     }
 }
 
-async fn try_claim(host: &Host, name: &str) -> Result<Option<Claim>, sqlx::Error> {
+#[async_trait]
+impl Checkpoint for Claim {
+    async fn advance(&self, transaction: &mut PgConnection, upto: i64) -> Result<Moved, sqlx::Error> {
+        Self::advance(self, transaction, upto).await
+    }
+}
+
+/// Some of a view's partitions have events that come after its position.
+struct Ahead;
+
+async fn try_claim(host: &Host, name: &str) -> Result<Option<Result<Claim, Ahead>>, sqlx::Error> {
     let pool = host.log.store().pool();
     sqlx::query!("insert into subscriptions (name) values ($1) on conflict do nothing", name)
         .execute(pool)
         .await?;
+    let mut transaction = pool.begin().await?;
     let claimed = sqlx::query!(
         "update subscriptions
          set owner = $2, epoch = epoch + 1, lease_until = clock_timestamp() + make_interval(secs => $3)
@@ -104,14 +125,27 @@ async fn try_claim(host: &Host, name: &str) -> Result<Option<Claim>, sqlx::Error
         host.instance,
         host.lease.as_secs_f64(),
     )
-    .fetch_optional(pool)
+    .fetch_optional(&mut *transaction)
     .await?;
-    Ok(claimed.map(|row| Claim {
+    let Some(claimed) = claimed else { return Ok(None) };
+    // What was read from Kafka before: those who did write nothing more once their partitions are gone.
+    let furthest = sqlx::query_scalar!(
+        r#"with gone as (delete from view_partitions where subscription = $1 returning position)
+           select coalesce(max(position), 0) as "position!" from gone"#,
+        name
+    )
+    .fetch_one(&mut *transaction)
+    .await?;
+    if furthest > claimed.position {
+        return Ok(Some(Err(Ahead)));
+    }
+    transaction.commit().await?;
+    Ok(Some(Ok(Claim {
         name: name.to_owned(),
         owner: host.instance,
-        epoch: row.epoch,
-        position: row.position,
-    }))
+        epoch: claimed.epoch,
+        position: claimed.position,
+    })))
 }
 
 /// Where a subscription stands, for those who watch.

@@ -126,18 +126,19 @@ pub async fn ask_again(pool: &PgPool, subscription: &str) -> Result<u64, sqlx::E
     Ok(asked.rows_affected())
 }
 
-/// The positions to try again, if any were asked for.
+/// All positions that wait, if some of them were asked to be tried again: with those that were.
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn asked(pool: &PgPool, subscription: &str) -> Result<Vec<i64>, sqlx::Error> {
-    sqlx::query_scalar!(
-        "select position from parked where subscription = $1
+pub async fn asked(pool: &PgPool, subscription: &str) -> Result<Vec<(i64, bool)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        "select position, retry from parked where subscription = $1
          and exists (select from parked p where p.subscription = $1 and p.retry) order by position",
         subscription
     )
     .fetch_all(pool)
-    .await
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.position, row.retry)).collect())
 }
 
 /// Takes a parked event out, inside the caller's transaction.

@@ -16,9 +16,9 @@ use sqlx::PgPool;
 use tokio::task::{JoinError, JoinSet};
 use uuid::Uuid;
 
+use super::batch::begin;
 use super::checkpoint::{Claim, Moved};
 use super::parked::{self, Parked, stream_key};
-use super::view::begin;
 use super::{Host, Stopped};
 
 /// Events that are under way at once, at most.
@@ -112,7 +112,7 @@ enum Ended {
 pub async fn run(host: Host, reactor: Reactor) -> Result<(), Stopped> {
     let pool = host.log.store().pool().clone();
     let reactor = Arc::new(reactor);
-    while let Some(claim) = Claim::acquire(&host, reactor.name()).await {
+    while let Some(claim) = Claim::acquire(&host, reactor.name()).await? {
         match Run::begin(&host, &pool, &reactor, &claim).await {
             Ok(Ended::Stopped) => {
                 claim.release(&pool).await;
@@ -427,6 +427,7 @@ impl<'a> Run<'a> {
     /// Parked events that somebody wants tried again.
     async fn asked_again(&mut self) -> Result<Vec<Task>, anyhow::Error> {
         let asked = parked::asked(self.pool, self.reactor.name()).await?;
+        let asked: Vec<i64> = asked.into_iter().map(|(position, _)| position).collect();
         if asked.is_empty() || asked.iter().any(|position| self.open.contains_key(position)) {
             return Ok(Vec::new());
         }

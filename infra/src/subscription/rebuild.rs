@@ -2,10 +2,12 @@
 //!
 //! The shadow tables stand in schema `read_next`. Events are folded in large batches, the next pages being read
 //! meanwhile; indexes that only readers need come at the end. In the last transaction the live view holds still
-//! (see `super::view::hold_still`): the rest is folded up to its checkpoint, and both are compared byte for byte.
+//! (see `super::batch::hold_still`): the rest is folded up to its checkpoint (of a view that is read from Kafka, up to
+//! that of each partition), and both are compared byte for byte.
 //! Readers go on throughout, and see the old tables or the new ones.
 
 mod fold;
+mod parts;
 mod shadow;
 
 use std::ops::RangeInclusive;
@@ -23,6 +25,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 
 use super::parked;
 use fold::Fold;
+use parts::Parts;
 
 /// Positions that are folded at once.
 const PAGE: i64 = 10_000;
@@ -191,6 +194,20 @@ impl Rebuild<'_> {
         Ok(())
     }
 
+    /// What a view hears of the events after a position, up to another.
+    async fn after(
+        &self,
+        position: i64,
+        end: i64,
+        heard: &'static [&'static str],
+    ) -> anyhow::Result<Vec<Arc<Recorded>>> {
+        let mut events = Vec::new();
+        for page in pages(position, end) {
+            events.extend(read(self.store.pool(), page, heard).await?);
+        }
+        Ok(events)
+    }
+
     /// Folds the rest while the live view holds still; compares, and swaps.
     async fn finish(
         &self,
@@ -205,16 +222,21 @@ impl Rebuild<'_> {
         )
         .execute(&mut *transaction)
         .await?;
-        super::view::hold_still(&mut transaction, fold.name()).await?;
+        super::batch::hold_still(&mut transaction, fold.name()).await?;
         let held = Instant::now();
         let position = checkpoint(&mut transaction, fold.name()).await?;
         self.fold_to(&mut transaction, fold, position).await?;
+        let parts = Parts::load(&mut transaction, fold.name()).await?;
+        let (applied, open) = parts.divide(self.after(position, parts.furthest(), fold.listens_to()).await?);
+        fold.take_in(&mut transaction, applied, position).await?;
         let live = digest(&mut transaction, Schema::Live, tables).await?;
         let next = digest(&mut transaction, Schema::Next, tables).await?;
         let equal = live == next;
         let differing = if equal { Vec::new() } else { shadow::differing(&mut transaction, tables).await? };
         let swapped = equal || self.accept;
         if swapped {
+            // All parts of it go on together from where the furthest is.
+            fold.take_in(&mut transaction, open, position.max(parts.furthest())).await?;
             swap(&mut transaction, fold, tables).await?;
         }
         // Where they differ the shadow stays, to be looked at, until the next rebuild.
@@ -247,9 +269,16 @@ async fn swap(transaction: &mut PgConnection, fold: &Fold, tables: &[&'static st
     for waiting in fold.waiting() {
         parked::park(transaction, name, &waiting.event, &waiting.keys, &waiting.reason).await?;
     }
-    sqlx::query!("update subscriptions set epoch = epoch + 1 where name = $1", name)
-        .execute(transaction)
+    sqlx::query!("update subscriptions set epoch = epoch + 1, position = $2 where name = $1", name, position)
+        .execute(&mut *transaction)
         .await?;
+    sqlx::query!(
+        "update view_partitions set epoch = epoch + 1, position = $2 where subscription = $1",
+        name,
+        position
+    )
+    .execute(transaction)
+    .await?;
     Ok(())
 }
 

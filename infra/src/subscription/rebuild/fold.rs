@@ -7,8 +7,8 @@ use domain::kernel::Recorded;
 use projections::{Failure, Projector, Schema};
 use sqlx::{Connection, PgConnection};
 
+use crate::subscription::batch::{TRIES, WAITS_BEHIND, keys_of, sort_out};
 use crate::subscription::parked::Parked;
-use crate::subscription::view::{TRIES, WAITS_BEHIND, keys_of, sort_out};
 
 /// An event that could not be folded, or waits behind one.
 #[derive(Clone)]
