@@ -169,9 +169,13 @@ async fn only_keys_of_the_platforms_workspace_operate_it() {
     let operator = shell.said(&key(platform)).await;
     let instance = shell.serve().await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let figures = client.get(format!("http://{}/metrics", instance.address)).bearer_auth(&operator);
-    let figures = figures.send().await.unwrap().text().await.unwrap();
-    assert!(figures.contains("mewayz_subscription_position"), "{figures}");
+    // A figure is there from when it is first told.
+    until("the figures are shown", async || {
+        let figures = client.get(format!("http://{}/metrics", instance.address)).bearer_auth(&operator);
+        let figures = figures.send().await.unwrap().text().await.unwrap();
+        figures.contains("mewayz_subscription_position")
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
