@@ -6,26 +6,18 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use domain::kernel::Recorded;
 use projections::{Failure, Projector, Schema};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
-use super::checkpoint::Moved;
+use super::checkpoint::{Checkpoint, Moved};
 use super::parked::{self, Parked, ROW, stream_key};
 
 /// How often a batch that the database refuses is tried before its culprit is parked.
 pub(super) const TRIES: u32 = 5;
 /// Why an event waits that could be applied.
 pub(super) const WAITS_BEHIND: &str = "waits behind an earlier event";
-
-/// What says how far a view is, and is moved in the transaction of its rows.
-#[async_trait]
-pub(super) trait Checkpoint: Send + Sync {
-    /// Everything up to this position is applied; called inside the caller's transaction.
-    async fn advance(&self, transaction: &mut PgConnection, upto: i64) -> Result<Moved, sqlx::Error>;
-}
 
 pub(super) struct Batch<'a> {
     pub pool: &'a PgPool,

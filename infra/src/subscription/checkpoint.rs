@@ -7,7 +7,6 @@ use commands::Result;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::batch::Checkpoint;
 use super::{Host, Stopped};
 
 /// The right to move a subscription's checkpoint.
@@ -26,6 +25,13 @@ pub enum Moved {
     Yes,
     /// The claim is void: roll back.
     Void,
+}
+
+/// What says how far a view is, and is moved in the transaction of its rows.
+#[async_trait]
+pub(super) trait Checkpoint: Send + Sync {
+    /// Everything up to this position is applied; called inside the caller's transaction.
+    async fn advance(&self, transaction: &mut PgConnection, upto: i64) -> Result<Moved, sqlx::Error>;
 }
 
 impl Claim {

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::feed;
 use crate::relay::progress::Progress;
-use crate::subscription::batch::{Checkpoint, begin};
-use crate::subscription::checkpoint::Moved;
+use crate::subscription::batch::begin;
+use crate::subscription::checkpoint::{Checkpoint, Moved};
 use crate::subscription::{Host, Stopped};
 
 /// A context, whose topic it is, and a partition.
