@@ -192,22 +192,65 @@ fn every_file_says_what_it_is_and_is_no_drawer() {
     }
 }
 
+/// A file that no list names is not compiled, and the compiler does not say so.
+#[test]
+fn every_file_is_compiled() {
+    for folder in
+        ["domain/src", "commands/src", "projections/src", "infra/src", "api/src", "tests/src", "tests/it"]
+    {
+        let files = files(folder);
+        let is_root =
+            |file: &str| ["lib.rs", "main.rs"].iter().any(|root| file == format!("{folder}/{root}"));
+        for (file, _) in files.iter().filter(|(file, _)| !is_root(file)) {
+            let path = Path::new(file);
+            let beside = path.parent().unwrap().with_extension("rs");
+            let is_beside = |list: &str| Path::new(list) == beside;
+            let has_own_list = files.iter().any(|(list, _)| is_beside(list));
+            let line = format!("mod {};", path.file_stem().unwrap().to_str().unwrap());
+            let named = files
+                .iter()
+                .filter(|(list, _)| if has_own_list { is_beside(list) } else { is_root(list) })
+                .flat_map(|(_, text)| text.lines())
+                .any(|written| written.trim_start().trim_start_matches("pub ") == line);
+            assert!(named, "{file} is not compiled: its list has no `{line}`");
+        }
+    }
+}
+
 #[test]
 fn every_process_is_run_and_every_view_is_folded() {
-    let processes = fs::read_to_string(root().join("commands/src/process.rs")).unwrap();
-    for (file, _) in files("commands/src/process") {
-        let name = Path::new(&file).file_stem().unwrap().to_str().unwrap().to_owned();
-        assert!(processes.contains(&format!("Box::new({name}::")), "{file} is not in process::all()");
+    let listed = |list: &str, file: &str, named: String| {
+        let text = fs::read_to_string(root().join(list)).unwrap();
+        assert!(text.contains(&named), "{file}: add `{named}` to all() in {list}");
+    };
+    for (file, text) in files("commands/src/process") {
+        let stem = Path::new(&file).file_stem().unwrap().to_str().unwrap();
+        if text.contains("impl Process for ") {
+            listed("commands/src/process.rs", &file, format!("Box::new({stem}::"));
+        }
     }
-    let views = files("projections/src")
+    for (file, text) in CONTEXTS
         .iter()
-        .map(|(_, text)| text.matches("impl View for ").count())
-        .sum::<usize>();
-    let examples = fs::read_to_string(root().join("projections/src/runtime.rs"))
+        .filter(|context| root().join("projections/src").join(context).exists())
+        .flat_map(|context| files(&format!("projections/src/{context}")))
+    {
+        let path = file.trim_start_matches("projections/src/").trim_end_matches(".rs").replace('/', "::");
+        for view in text.split("\nimpl View for ").skip(1).filter_map(|rest| rest.split(' ').next()) {
+            listed("projections/src/lib.rs", &file, format!("Runtime::<{path}::{view}>::default()"));
+        }
+    }
+}
+
+#[test]
+fn every_view_has_a_table() {
+    let migrations: String = fs::read_dir(root().join("migrations"))
         .unwrap()
-        .matches("impl View for ")
-        .count();
-    assert_eq!(projections::all().len(), views - examples, "a view is not in projections::all()");
+        .map(|migration| fs::read_to_string(migration.unwrap().path()).unwrap().replace('"', ""))
+        .collect();
+    for view in projections::all() {
+        let table = format!("create table read.{} (", view.name());
+        assert!(migrations.contains(&table), "no migration has `{table}`");
+    }
 }
 
 #[test]
