@@ -1,8 +1,8 @@
 //! Views from Kafka: each spread over a consumer group, a partition in the hands of one member at a time.
 //!
 //! How far a partition is stands with the view's tables and is moved in the transaction of its rows, by owner and
-//! epoch (see [`partitions`]); Kafka's own offsets are not used. The clock is the topics' progress, read anew before
-//! anything is written (see [`clock`]): it tells of which epoch the records are, and that a partition was read up to
+//! epoch (see `partitions`); Kafka's own offsets are not used. The clock is the topics' progress, read anew before
+//! anything is written (see `clock`): it tells of which epoch the records are, and that a partition was read up to
 //! a position though nothing of the view came there. docs/adr/0010 tells why.
 
 mod clock;

@@ -1,6 +1,6 @@
 //! View subscriptions: read models from the store, each event in exactly once.
 //!
-//! One instance owns a view and reads the log in order; what it reads is written as [`super::batch`] says.
+//! One instance owns a view and reads the log in order; what it reads is written as `batch` says.
 
 use std::sync::Arc;
 use std::time::Duration;
