@@ -228,7 +228,7 @@ async fn topics_that_were_made_anew_double_nothing_and_lose_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_view_that_is_ahead_in_parts_is_not_read_from_the_store_until_it_is_rebuilt() {
     // Nobody takes over from who sleeps: its parts stay behind.
-    let (spread, _processes) = Spread::open(&["cart"], 60_000).await;
+    let (spread, _processes) = Spread::open(&["cart"], 30_000).await;
     let at = &spread.at;
     let (mut awake, mut asleep) = (spread.member(), spread.member());
     until("two share the work", || async { spread.members("cart").await == 2 }).await;

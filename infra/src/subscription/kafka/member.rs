@@ -33,6 +33,8 @@ const WAIT: Duration = Duration::from_millis(50);
 /// How long to wait after a failure, or when others have what was ours: Kafka will tell in a moment.
 const PAUSE: Duration = Duration::from_millis(500);
 
+const NOTHING_YET: &str = "nothing was relayed to Kafka yet: does `mewayz relay` run?";
+
 type Consuming = BaseConsumer<Group>;
 
 pub(super) struct Member {
@@ -86,6 +88,10 @@ impl Member {
 
     /// Joins the group, and works until it is told to stop or something fails.
     async fn join(&mut self) -> anyhow::Result<Ended> {
+        // Who joins and leaves at once may be waited for by the others until its session ends.
+        if self.source.clock.now().await?.is_none() {
+            bail!(NOTHING_YET);
+        }
         let settings = self.source.topics.member(self.view.name(), self.source.session);
         let consumer = Consuming::from_config_and_context(&settings, Group::default())?;
         let topics: Vec<String> = self.contexts().map(|context| self.source.topics.topic(context)).collect();
@@ -152,7 +158,7 @@ impl Member {
     async fn claim(&mut self, consumer: &Consuming, given: &[Given]) -> anyhow::Result<Option<Ended>> {
         self.parts.clear();
         let Some(progress) = self.source.clock.now().await? else {
-            bail!("nothing was relayed to Kafka yet: does `mewayz relay` run?");
+            bail!(NOTHING_YET);
         };
         self.topic_epoch = progress.topic_epoch;
         let places: Vec<Place> = given.iter().map(|given| self.place(&given.0, given.1)).collect();
