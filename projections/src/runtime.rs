@@ -4,7 +4,7 @@
 //! was folded becomes the cache only when the caller says that its transaction committed.
 
 use std::any::Any;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -154,14 +154,14 @@ fn fold<V: View>(
     let mut folded: HashMap<RowKey, Option<V::Row>> = HashMap::new();
     for (event, keys) in touched {
         for key in keys {
-            let row = match folded.remove(key) {
+            let row = match folded.get_mut(key) {
                 Some(row) => row,
-                None => before.get(key).cloned().flatten(),
+                None => folded.entry(key.clone()).or_insert(before.get(key).cloned().flatten()),
             };
-            let next = catch_unwind(AssertUnwindSafe(|| V::fold(key, row, event)))
+            let last = row.take();
+            *row = catch_unwind(AssertUnwindSafe(|| V::fold(key, last, event)))
                 .unwrap_or_else(|panic| Err(Unfoldable::Panicked(said(&*panic))))
                 .map_err(|reason| Failure::Event { position: event.position, reason })?;
-            folded.insert(key.clone(), next);
         }
     }
     Ok(folded)
@@ -180,10 +180,10 @@ impl<V: View> Runtime<V> {
         schema: Schema,
         touched: &[(&Arc<Recorded>, Vec<RowKey>)],
     ) -> Result<(), Failure> {
+        let keys: HashSet<&RowKey> = touched.iter().flat_map(|(_, keys)| keys).collect();
         let mut unknown: Vec<&RowKey> =
-            touched.iter().flat_map(|(_, keys)| keys).filter(|key| !self.cache.contains_key(*key)).collect();
+            keys.into_iter().filter(|key| !self.cache.contains_key(*key)).collect();
         unknown.sort_unstable();
-        unknown.dedup();
         if unknown.is_empty() {
             return Ok(());
         }

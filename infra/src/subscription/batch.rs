@@ -153,6 +153,9 @@ pub(super) fn sort_out(
     parked: &mut Parked,
     events: &[Arc<Recorded>],
 ) -> Result<(Vec<Arc<Recorded>>, Vec<Held>), Failure> {
+    if parked.is_empty() {
+        return Ok((events.to_vec(), Vec::new()));
+    }
     let (mut apply, mut wait) = (Vec::with_capacity(events.len()), Vec::new());
     for event in events {
         let rows = view

@@ -15,10 +15,11 @@ use std::time::Instant;
 use infra::relay::RelayState;
 use nix::sys::signal::Signal;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tests::chaos::long;
 use tests::log::append_some;
 use tokio::sync::watch;
 
-use stage::{PATIENCE, Stage, long, until};
+use stage::{PATIENCE, Stage, until};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn the_topics_are_the_log_while_it_grows_and_after_a_restart(

@@ -10,6 +10,7 @@ use rdkafka::Timestamp;
 use rdkafka::message::{Header, OwnedHeaders, OwnedMessage};
 use serde_json::json;
 use sqlx::ConnectOptions;
+use tests::chaos::long;
 use tests::kafka::{brokers, prefix};
 use tests::process::{Premises, Process, until};
 
@@ -127,11 +128,6 @@ fn by_stream() -> Vec<&'static str> {
 async fn end(process: &mut Process) {
     process.signal(Signal::SIGTERM);
     assert_eq!(process.ended().await.code(), Some(0));
-}
-
-/// Whether the long forms are asked for.
-fn long() -> bool {
-    std::env::var("MEWAYZ_CHAOS").is_ok_and(|form| form == "long")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,11 +2,12 @@
 
 use infra::relay::RelayState;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tests::chaos::long;
 use tests::kafka::Broker;
 use tests::log::append_some;
 use tokio::sync::watch;
 
-use super::stage::{Stage, long, until};
+use super::stage::{Stage, until};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_killed_broker_costs_no_event(pool: PgPoolOptions, connect: PgConnectOptions) {

@@ -10,7 +10,6 @@ use infra::relay::verify::{Verified, verify};
 use infra::relay::{Relay, RelayConfig, RelayState};
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-pub use tests::chaos::long;
 use tests::kafka::{Read, brokers, ends, prefix, read_topics};
 pub use tests::process::until;
 use tests::process::{Process, program};

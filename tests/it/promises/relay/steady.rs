@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use nix::sys::signal::Signal;
 use serde_json::json;
+use tests::chaos::lasting;
 use tests::kafka::Broker;
 use tests::process::Premises;
 use tokio::time::MissedTickBehavior;
 
-use super::stage::{Stage, long};
+use super::stage::Stage;
 
 /// Commands come so often, whether those before them are answered or not.
 const EVERY: Duration = Duration::from_millis(10);
@@ -48,7 +49,8 @@ async fn steadily(at: &Premises, time: Duration) -> Took {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_go_on_as_before_while_kafka_is_killed_or_stands_still() {
-    let (calm, away) = if long() { (60, 600) } else { (2, 2) };
+    let away = lasting(Duration::from_secs(2));
+    let calm = away.min(Duration::from_secs(60));
     let at = Premises::open().await;
     let broker = Broker::start();
     let mut stage = Stage::over(at.store.clone(), at.database.run_url());
@@ -56,7 +58,7 @@ async fn commands_go_on_as_before_while_kafka_is_killed_or_stands_still() {
     let mut relay = stage.relay(&[], "");
     let _api = at.start("api", "");
     at.listens(at.address).await;
-    println!("with Kafka: {:?}", steadily(&at, Duration::from_secs(calm)).await);
+    println!("with Kafka: {:?}", steadily(&at, calm).await);
     stage.caught_up().await;
     for outage in [Signal::SIGKILL, Signal::SIGSTOP] {
         let before = at.store.head().await.unwrap();
@@ -64,7 +66,7 @@ async fn commands_go_on_as_before_while_kafka_is_killed_or_stands_still() {
             Signal::SIGKILL => broker.kill(),
             signal => broker.signal(signal),
         }
-        println!("without, after {outage}: {:?}", steadily(&at, Duration::from_secs(away)).await);
+        println!("without, after {outage}: {:?}", steadily(&at, away).await);
         let behind = at.store.head().await.unwrap() - before;
         match outage {
             Signal::SIGKILL => broker.start_again(),
