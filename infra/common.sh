@@ -144,7 +144,11 @@ start_test_services() {
     TEST_DATABASE_URL=$(infra/postgres.sh admin-url "$FOLDER")
   fi
   export TEST_DATABASE_URL DATABASE_URL=$TEST_DATABASE_URL
-  if [[ -z ${KAFKA_BROKERS:-} ]]; then start_kafka; fi
+  if [[ -z ${KAFKA_BROKERS:-} ]]; then
+    # Every test makes topics of its own: those of earlier runs would slow the broker down for ever.
+    infra/kafka.sh wipe "$FOLDER"
+    start_kafka
+  fi
   export KAFKA_BROKERS
 }
 

@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use infra::relay::{Relay, RelayConfig};
+use rdkafka::admin::AdminClient;
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Headers;
 use rdkafka::{ClientConfig, Message};
+use tests::kafka::delete_topics;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -30,7 +33,8 @@ pub async fn latencies(
         prefix: format!("bench-{}", Uuid::now_v7().simple()),
         ..RelayConfig::default()
     };
-    let topic = format!("{}.bench.events.v1", config.prefix);
+    let prefix = config.prefix.clone();
+    let topic = format!("{prefix}.bench.events.v1");
     let (relay, stop) = (Relay::new(subject.store.clone(), config), CancellationToken::new());
     let mut state = relay.state();
     let stopping = stop.clone();
@@ -41,7 +45,8 @@ pub async fn latencies(
     let brokers = brokers.to_owned();
     let (upto, end) = std::sync::mpsc::channel();
     let (ready, caught_up) = oneshot::channel();
-    let seeing = tokio::task::spawn_blocking(move || sightings(&brokers, &topic, head, ready, &end));
+    let from = brokers.clone();
+    let seeing = tokio::task::spawn_blocking(move || sightings(&from, &topic, head, ready, &end));
     // The load begins once the reader has its partitions and all that is in them: that takes a group its time.
     caught_up.await.context("the reader of the topic has ended")?;
     let answered = at_rate(subject, rate, lasting).await?;
@@ -49,7 +54,20 @@ pub async fn latencies(
     let sightings = seeing.await??;
     stop.cancel();
     relaying.await??;
+    // A broker gets slower with each partition that it keeps.
+    tokio::task::spawn_blocking(move || forget(&brokers, &prefix)).await??;
     Ok(between(answered, &sightings))
+}
+
+/// Removes the topics of a prefix.
+fn forget(brokers: &str, prefix: &str) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", brokers).create()?;
+    let metadata = admin.inner().fetch_metadata(None, PATIENCE)?;
+    let topics: Vec<&str> =
+        metadata.topics().iter().map(|topic| topic.name()).filter(|name| name.starts_with(prefix)).collect();
+    delete_topics(brokers, &topics);
+    Ok(())
 }
 
 /// Each record after a position as it comes, until all up to the end have come; says when all before it have.
@@ -86,7 +104,7 @@ fn sightings(
         if start.elapsed() > PATIENCE {
             bail!("not all events came to Kafka");
         }
-        let Some(record) = consumer.poll(Duration::from_millis(5)) else { continue };
+        let Some(record) = consumer.poll(Duration::from_millis(50)) else { continue };
         let record = record?;
         let position = record.headers().and_then(|headers| {
             let header = headers.iter().find(|header| header.key == infra::relay::record::POSITION)?;

@@ -26,6 +26,11 @@ use crate::subjects::Ours;
 /// The load of which half is taken: as many at once as the targets name.
 const WORKERS: usize = 32;
 
+/// How much longer a run takes than where only speed is measured.
+const LONGER: u32 = 5;
+/// How many runs long the broker is warmed up.
+const WARM_UP: u32 = 3;
+
 /// When the log was seen up to which position.
 pub type Sightings = Vec<(i64, Instant)>;
 
@@ -37,14 +42,20 @@ pub async fn measure(server: &Server, settings: Settings, report: &mut Report) -
     }
     let mut watch = server.connect().await?;
     let (mut rates, mut to_view, mut to_kafka) = (Vec::new(), Percentiles::default(), Percentiles::default());
-    for _ in 0..settings.runs {
+    // So long that a single pause is not the hundredth part of it.
+    let lasting = settings.run * LONGER;
+    for run in 0..settings.runs {
         let database = server.create(Peer::Mewayz, "latency").await?;
         let subject = Arc::new(Ours::new(database.store().await?));
         let full = drive(&subject, WORKERS, settings.probe, &database, &mut watch).await?.per_second;
         rates.push(full / 2.0);
-        to_view.add(read_model(&database, &subject, full / 2.0, settings.run).await?);
+        to_view.add(read_model(&database, &subject, full / 2.0, lasting).await?);
         if let Some(brokers) = &brokers {
-            to_kafka.add(kafka::latencies(brokers, &subject, full / 2.0, settings.run).await?);
+            if run == 0 {
+                // The broker compiles what it does often while it does it, in its first minute.
+                kafka::latencies(brokers, &subject, full / 2.0, lasting * WARM_UP).await?;
+            }
+            to_kafka.add(kafka::latencies(brokers, &subject, full / 2.0, lasting).await?);
         }
         server.drop(&database).await?;
     }

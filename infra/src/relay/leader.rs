@@ -176,7 +176,13 @@ impl Leader {
             if Instant::now() > deadline || self.producer.client().fatal_error().is_some() {
                 return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
             }
-            self.producer.poll(TICK);
+            let owed = self.producer.in_flight_count();
+            self.producer.poll(Duration::ZERO);
+            if self.producer.in_flight_count() == owed {
+                // To poll for as long would not wait but turn round: what is less than a millisecond counts as
+                // none there, and Kafka has better use for the processor.
+                std::thread::sleep(TICK / 4);
+            }
         }
         Ok(())
     }

@@ -90,7 +90,9 @@ impl RelayConfig {
             .set("transaction.timeout.ms", self.transaction_timeout.as_millis().to_string())
             // What Kafka's own clients do, so that others who write or look up by key agree.
             .set("partitioner", "murmur2_random")
-            .set("linger.ms", "0")
+            // A request holds what has come for one partition: a moment's wait makes one of many, and the broker
+            // answers one after the other.
+            .set("linger.ms", "1")
             .set("message.max.bytes", MOST_BYTES);
         client
     }
