@@ -61,7 +61,9 @@ pub async fn drive(
     while let Some(ended) = tasks.join_next().await {
         ended??;
     }
-    let each = |from: Duration, to: Duration| (to - from).as_secs_f64() * 1e6 / count.max(1) as f64;
+    // A backend that has ended takes its time with it.
+    let each =
+        |from: Duration, to: Duration| to.saturating_sub(from).as_secs_f64() * 1e6 / count.max(1) as f64;
     Ok(Run {
         done: count,
         per_second: count as f64 / elapsed.as_secs_f64(),
@@ -89,10 +91,12 @@ async fn warm_up(subject: &Arc<impl Subject>, workers: usize) -> Result<()> {
 }
 
 async fn backends(on: &Database, watch: &mut PgConnection) -> Result<Vec<String>> {
-    let pids: Vec<i32> = sqlx::query_scalar("select pid from pg_stat_activity where datname = $1")
-        .bind(&on.name)
-        .fetch_all(watch)
-        .await?;
+    let pids: Vec<i32> = sqlx::query_scalar(
+        "select pid from pg_stat_activity where datname = $1 and backend_type = 'client backend'",
+    )
+    .bind(&on.name)
+    .fetch_all(watch)
+    .await?;
     Ok(pids.into_iter().map(|pid| pid.to_string()).collect())
 }
 
