@@ -219,6 +219,25 @@ pub fn delete_topics(brokers: &str, topics: &[&str]) {
     }
 }
 
+/// Forgets all records that the topics of events hold now, as their retention does. Blocks.
+///
+/// # Panics
+/// If Kafka does not do it.
+pub fn forget_records(brokers: &str, prefix: &str) {
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", brokers).create().expect("a consumer");
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", brokers).create().expect("an admin client");
+    let mut list = TopicPartitionList::new();
+    for (topic, partition) in partitions(&consumer, prefix) {
+        list.add_partition_offset(&topic, partition, Offset::End).expect("an offset");
+    }
+    let forgotten = futures::executor::block_on(admin.delete_records(&list, &AdminOptions::new()));
+    for partition in forgotten.expect("Kafka answers").elements() {
+        partition.error().expect("forgotten");
+    }
+}
+
 /// A broker of a test's own, which can be killed.
 #[derive(Debug)]
 pub struct Broker(TempDir);

@@ -98,7 +98,7 @@ impl RelayConfig {
     }
 
     /// A consumer that sees what is committed, of partitions it is assigned.
-    pub(super) fn consumer(&self) -> ClientConfig {
+    pub(crate) fn consumer(&self) -> ClientConfig {
         let mut client = self.client();
         client
             .set("group.id", format!("{}.relay", self.prefix))

@@ -7,6 +7,7 @@
 
 mod clock;
 mod group;
+mod kept;
 mod member;
 mod partitions;
 

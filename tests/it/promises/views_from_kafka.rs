@@ -1,7 +1,7 @@
 //! P10, P11: read models that several processes keep from Kafka are the log too, however the work moves between them.
 
 use futures::future::join_all;
-use infra::relay::record;
+use infra::relay::{RelayConfig, progress, record};
 use infra::subscription::parked;
 use infra::subscription::rebuild::{TableDigest, digest};
 use nix::sys::signal::Signal;
@@ -11,7 +11,7 @@ use rdkafka::message::{Header, OwnedHeaders, OwnedMessage};
 use serde_json::json;
 use sqlx::ConnectOptions;
 use tests::chaos::long;
-use tests::kafka::{brokers, prefix};
+use tests::kafka::{brokers, forget_records, prefix};
 use tests::process::{Premises, Process, until};
 
 const CARTS: &str = "/api/ecommerce/carts";
@@ -78,6 +78,18 @@ impl Spread {
             self.views
         );
         until("the views go on", || async { self.at.count(&sql).await >= head }).await;
+    }
+
+    /// Waits until the topics hold all that is in the log now.
+    async fn relayed(&self) {
+        let head = self.at.store.head().await.unwrap();
+        until("the relay has caught up", || async {
+            let topics =
+                RelayConfig { brokers: brokers(), prefix: self.prefix.clone(), ..RelayConfig::default() };
+            let read = tokio::task::spawn_blocking(move || progress::read(&topics)).await.unwrap();
+            read.unwrap().is_some_and(|progress| progress.position >= head)
+        })
+        .await;
     }
 
     /// Orders and carts, on and on.
@@ -295,4 +307,41 @@ async fn what_the_database_refuses_waits_in_order_and_all_else_goes_on() {
     assert_eq!(unpark.ended().await.code(), Some(0));
     assert_eq!(at.count(&format!("{versions} 4")).await, 8);
     at.must_equal_a_rebuild().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_needs_what_a_topic_no_longer_holds_stops_and_goes_on_once_the_store_has_fed_it() {
+    let (spread, _processes) = Spread::open(&["cart"], 1_500).await;
+    let at = &spread.at;
+    let carts = async || {
+        for _ in 0..8 {
+            at.post(CARTS, json!({"currency": "USD"})).await;
+        }
+    };
+    let mut member = spread.member();
+    carts().await;
+    at.projected().await;
+    end(&mut member).await;
+
+    carts().await;
+    spread.relayed().await;
+    tokio::task::spawn_blocking({
+        let prefix = spread.prefix.clone();
+        move || forget_records(&brokers(), &prefix)
+    })
+    .await
+    .unwrap();
+    let mut member = spread.member();
+    assert_eq!(member.ended().await.code(), Some(1));
+    assert_eq!(at.count("select count(*) from read.cart").await, 8, "it has left everything as it was");
+
+    let mut alone = at.start("project", "");
+    at.projected().await;
+    end(&mut alone).await;
+    let mut member = spread.member();
+    carts().await;
+    at.projected().await;
+    assert_eq!(at.count("select count(*) from read.cart").await, 24);
+    at.must_equal_a_rebuild().await;
+    end(&mut member).await;
 }

@@ -17,9 +17,9 @@ use rdkafka::types::RDKafkaErrorCode;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::Source;
 use super::group::{Given, Group};
 use super::partitions::{self, Part, Place, Reading, end};
+use super::{Source, kept};
 use crate::relay::progress::Progress;
 use crate::relay::{PATIENCE, record};
 use crate::subscription::batch::Batch;
@@ -183,7 +183,10 @@ impl Member {
             if part.topic_epoch != Some(progress.topic_epoch) || part.next_offset > high {
                 part.next_offset = 0;
             }
-            if part.next_offset < low && end(&progress, place) > part.position {
+            let (topics, last) = (&self.source.topics, end(&progress, place));
+            if part.next_offset < low
+                && kept::lacks(self.host.log.store(), topics, place, part.position, last).await?
+            {
                 return Ok(Some(Ended::Failed(anyhow!(
                     "topic {topic} no longer holds the events after position {} that it needs; take it out of \
                      subscriptions.from_kafka until it has caught up from the store",
