@@ -69,9 +69,9 @@ impl Host {
         reactors: Vec<Reactor>,
     ) -> Result<(), Stopped> {
         let mut tasks = JoinSet::new();
-        let mut owners = vec![self.instance];
+        let mut feeds = Vec::new();
         if let Some(from) = from_kafka {
-            owners.extend(from.views.iter().map(|view| kafka::feed(view.name())));
+            feeds.extend(from.views.iter().map(|view| kafka::feed(view.name())));
             for member in kafka::members(&self, from)? {
                 tasks.spawn(member);
             }
@@ -83,7 +83,7 @@ impl Host {
             tasks.spawn(reactor::run(self.clone(), reactor));
         }
         let host = self.clone();
-        tasks.spawn(async move { host.keep_leases(&owners).await });
+        tasks.spawn(async move { host.keep_leases(&feeds).await });
         let mut result = Ok(());
         while let Some(ended) = tasks.join_next().await {
             let ended = ended
@@ -98,18 +98,22 @@ impl Host {
         result
     }
 
-    /// Gives a sign of life for all subscriptions of these owners at once.
-    async fn keep_leases(&self, owners: &[Uuid]) -> Result<(), Stopped> {
+    /// Gives a sign of life for all subscriptions of this instance, and for those that it feeds with others.
+    async fn keep_leases(&self, feeds: &[Uuid]) -> Result<(), Stopped> {
         let every = self.lease / 4;
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(every) => {}
             }
+            // What others have locked is not waited for: who stands still in a transaction must not cost us the rest.
+            // Nobody else can take it meanwhile, either.
             let renewed = sqlx::query!(
-                "update subscriptions set lease_until = clock_timestamp() + make_interval(secs => $2)
-                 where owner = any ($1)",
-                owners,
+                "with shared as materialized (select name from subscriptions where owner = any ($2) for update skip locked)
+                 update subscriptions set lease_until = clock_timestamp() + make_interval(secs => $3)
+                 where owner = $1 or name in (select name from shared)",
+                self.instance,
+                feeds,
                 self.lease.as_secs_f64(),
             )
             .execute(self.log.store().pool())

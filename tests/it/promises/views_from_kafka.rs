@@ -45,6 +45,8 @@ impl Spread {
             .env("KAFKA_BROKERS", brokers())
             .env("MEWAYZ_KAFKA__PREFIX", &self.prefix)
             .env("MEWAYZ_KAFKA__PARTITIONS", "4")
+            // More than there are views that may wait for one that is stopped.
+            .env("MEWAYZ_DATABASE__CONNECTIONS", "16")
             .env("MEWAYZ_SUBSCRIPTIONS__FROM_KAFKA", &self.views)
             // Long enough for a machine that is busy with all of them.
             .env("MEWAYZ_SUBSCRIPTIONS__LEASE_MS", "3000")
