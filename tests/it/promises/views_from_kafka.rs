@@ -1,5 +1,7 @@
 //! P10, P11: read models that several processes keep from Kafka are the log too, however the work moves between them.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use infra::relay::{RelayConfig, progress, record};
 use infra::subscription::parked;
@@ -15,6 +17,8 @@ use tests::kafka::{brokers, forget_records, prefix};
 use tests::process::{Premises, Process, until};
 
 const CARTS: &str = "/api/ecommerce/carts";
+/// So often four orders are placed and a cart is filled.
+const EVERY: Duration = Duration::from_millis(250);
 
 /// The platform, with read models from Kafka.
 struct Spread {
@@ -94,9 +98,11 @@ impl Spread {
         .await;
     }
 
-    /// Orders and carts, on and on.
+    /// Orders and carts, on and on, and no more of them than processes can keep up with.
     async fn trade(&self) {
+        let mut tick = tokio::time::interval(EVERY);
         loop {
+            tick.tick().await;
             join_all((0..4).map(|_| self.at.order("TEE"))).await;
             let cart = self.at.post(CARTS, json!({"currency": "USD"})).await.json();
             let path = format!("{CARTS}/{}/lines/TEE", cart["id"].as_str().unwrap());
