@@ -116,9 +116,8 @@ pub fn open_topics(brokers: &str, prefix: &str) -> BTreeMap<(String, i32), Recor
             .expect("a consumer")
     };
     let uncommitted = consumer("read_uncommitted");
-    let end = |consumer: &BaseConsumer, (topic, partition): &(String, i32)| {
-        consumer.fetch_watermarks(topic, *partition, PATIENCE).expect("Kafka answers").1
-    };
+    let end =
+        |consumer: &BaseConsumer, (topic, partition): &(String, i32)| end_of(consumer, topic, *partition);
     let open = |of: (String, i32)| {
         let (consumer, mut list) = (consumer("read_committed"), TopicPartitionList::new());
         let (written, deadline) = (end(&uncommitted, &of), Instant::now() + PATIENCE);
@@ -159,10 +158,20 @@ fn read(message: &BorrowedMessage<'_>) -> Read {
 pub fn ends(brokers: &str, prefix: &str) -> i64 {
     let consumer: BaseConsumer =
         ClientConfig::new().set("bootstrap.servers", brokers).create().expect("a consumer");
-    let end = |(topic, partition): (String, i32)| {
-        consumer.fetch_watermarks(&topic, partition, PATIENCE).expect("Kafka answers").1
-    };
+    let end = |(topic, partition): (String, i32)| end_of(&consumer, &topic, partition);
     partitions(&consumer, prefix).into_iter().map(end).sum()
+}
+
+/// Where a partition ends. A broker that has just come back does not lead it yet, and is asked again.
+fn end_of(consumer: &BaseConsumer, topic: &str, partition: i32) -> i64 {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match consumer.fetch_watermarks(topic, partition, PATIENCE) {
+            Ok((_, end)) => return end,
+            Err(error) => assert!(Instant::now() < deadline, "{topic}/{partition}: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn partitions(consumer: &BaseConsumer, prefix: &str) -> Vec<(String, i32)> {
