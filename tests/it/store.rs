@@ -259,9 +259,11 @@ async fn what_the_database_cannot_take_harms_only_its_own_command() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_appenders_and_many_writers_leave_no_gap() {
+    // So many that each appender has two batches under way.
+    const WRITERS: usize = 256;
     let database = TestDatabase::create().await;
     let stores = [open(&database), open(&database)];
-    let writers = (0..32).map(|writer: usize| {
+    let writers = (0..WRITERS).map(|writer: usize| {
         let store = stores[writer % 2].clone();
         tokio::spawn(async move {
             let (mut own, mut shared) = (0, 0);
@@ -283,8 +285,11 @@ async fn two_appenders_and_many_writers_leave_no_gap() {
         writer.unwrap();
     }
     let own = "select count(*) from events where aggregate_id like '%/own-%'";
-    assert_eq!(count(&stores[0], own).await, 32 * 15 * 2);
+    assert_eq!(count(&stores[0], own).await, WRITERS as i64 * 15 * 2);
     assert!(count(&stores[0], "select count(*) from events where aggregate_id like '%/shared'").await >= 15);
+    let connections = "select count(*) from pg_stat_activity
+                       where datname = current_database() and query like '%from append(%' and pid <> pg_backend_pid()";
+    assert_eq!(count(&stores[0], connections).await, 4);
     assert_whole(&stores[0]).await;
 }
 
@@ -335,7 +340,8 @@ async fn connections_that_are_killed_lose_and_double_nothing() {
     let database = TestDatabase::create().await;
     let store = open(&database);
     let kills = Arc::new(AtomicI64::new(0));
-    let writers = join_all((0..16).map(|writer| {
+    // So many that two batches are under way.
+    let writers = join_all((0..160).map(|writer| {
         let (store, kills) = (store.clone(), kills.clone());
         tokio::spawn(async move {
             let (id, mut version) = (format!("wheel-{writer}"), 0);
