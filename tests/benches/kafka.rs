@@ -85,7 +85,6 @@ fn sightings(
         .set("isolation.level", "read_committed")
         .set("auto.offset.reset", "earliest")
         .set("enable.auto.commit", "false")
-        .set("fetch.wait.max.ms", "5")
         .create()?;
     consumer.subscribe(&[topic])?;
     let (mut sightings, mut last, start) = (Sightings::new(), None, Instant::now());

@@ -8,16 +8,13 @@ use nix::unistd::Pid;
 use serde_json::json;
 use sqlx::PgPool;
 use tests::database::TestDatabase;
+use tests::process::{program, until};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
 use uuid::Uuid;
 
-/// Longer than anything may take that is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 fn mewayz(arguments: &[&str]) -> Command {
-    let program = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("mewayz");
-    let mut command = Command::new(program);
+    let mut command = Command::new(program());
     command.env_clear().args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     command
 }
@@ -90,15 +87,6 @@ impl Instance {
     }
 }
 
-/// Asks again and again until it is so.
-async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !is_so().await {
-        assert!(Instant::now() < end, "{what} was waited for in vain");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 async fn owners(pool: &PgPool) -> Vec<Option<uuid::Uuid>> {
     sqlx::query_scalar("select distinct owner from subscriptions").fetch_all(pool).await.unwrap()
 }
@@ -122,7 +110,7 @@ async fn a_key_works_from_when_it_is_created_until_it_is_revoked() {
     let id = listed.split_whitespace().find(|word| word.starts_with("key_")).unwrap();
 
     shell.said(&["key", "revoke", "--workspace", "Acme", id]).await;
-    until("the end of the key", async || get("/api/dashboard").await == 401).await;
+    until("the key has ended", || async { get("/api/dashboard").await == 401 }).await;
     instance.send(Signal::SIGTERM);
     assert_eq!(instance.ended().await.0, Some(0));
 }
@@ -144,11 +132,11 @@ async fn a_suspended_workspace_is_read_and_takes_no_commands_until_it_is_resumed
     };
     assert_eq!(open().await.0, 201);
     shell.said(&["workspace", "suspend", "Acme", "--reason", "unpaid"]).await;
-    until("no more commands", async || open().await == (403, json!("workspace-suspended"))).await;
+    until("no command is taken", || async { open().await == (403, json!("workspace-suspended")) }).await;
     let read = client.get(format!("http://{}/api/dashboard", instance.address)).bearer_auth(&key);
     assert_eq!(read.send().await.unwrap().status(), 200);
     shell.said(&["workspace", "resume", "Acme"]).await;
-    until("commands again", async || open().await.0 == 201).await;
+    until("commands are taken again", || async { open().await.0 == 201 }).await;
     instance.send(Signal::SIGTERM);
     assert_eq!(instance.ended().await.0, Some(0));
 }
@@ -170,7 +158,7 @@ async fn only_keys_of_the_platforms_workspace_operate_it() {
     let instance = shell.serve().await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     // A figure is there from when it is first told.
-    until("the figures are shown", async || {
+    until("the figures are shown", || async {
         let figures = client.get(format!("http://{}/metrics", instance.address)).bearer_auth(&operator);
         let figures = figures.send().await.unwrap().text().await.unwrap();
         figures.contains("mewayz_subscription_position")
@@ -183,12 +171,12 @@ async fn an_instance_that_was_taken_over_ends_with_3_and_the_other_goes_on() {
     let shell = Shell::open().await;
     let first = shell.serve().await;
     let pool = &shell.database.pool;
-    until("an owner", async || matches!(owners(pool).await[..], [Some(_)])).await;
+    until("there is an owner", || async { matches!(owners(pool).await[..], [Some(_)]) }).await;
     let before = owners(pool).await;
 
     first.send(Signal::SIGSTOP);
     let second = shell.serve().await;
-    until("another owner", async || {
+    until("there is another owner", || async {
         let now = owners(pool).await;
         matches!(now[..], [Some(_)]) && now != before
     })

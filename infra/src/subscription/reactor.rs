@@ -4,18 +4,23 @@
 //! first unanswered event. What is answered twice after a crash makes the same command ids, so it happens once.
 //! Deadlines and parked events are written with the checkpoint.
 
+mod answer;
+mod change;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use commands::{Actor, Context, Effect, Error, Instruction, Process};
+use commands::{Actor, Effect, Instruction, Process};
 use domain::kernel::{Recorded, Unreadable};
 use futures::future::BoxFuture;
 use sqlx::PgPool;
 use tokio::task::{JoinError, JoinSet};
 use uuid::Uuid;
 
+use self::answer::answer;
+use self::change::Change;
 use super::batch::begin;
 use super::checkpoint::{Claim, Moved};
 use super::parked::{self, Parked, stream_key};
@@ -27,9 +32,6 @@ const UNDER_WAY: usize = 256;
 const READ_AHEAD: usize = 2_048;
 /// How often the checkpoint is written while events are answered.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(20);
-/// How often a command that meets a conflict is tried before its event is parked.
-const TRIES: u32 = 20;
-
 /// What reacts: purely, or by calling the world.
 pub enum Reactor {
     Process(Box<dyn Process>),
@@ -77,15 +79,6 @@ impl Reactor {
             Self::Effect(effect) => effect.due(cause, key, due_at).await,
         }
     }
-}
-
-/// What is written with the checkpoint.
-enum Change {
-    Remind { workspace: Uuid, key: String, due_at: DateTime<Utc>, cause: i64 },
-    Forget { workspace: Uuid, key: String },
-    Fired { workspace: Uuid, key: String, due_at: DateTime<Utc> },
-    Park { event: Arc<Recorded>, reason: String },
-    Unpark { position: i64 },
 }
 
 /// An answered event or a fired deadline.
@@ -275,36 +268,7 @@ impl<'a> Run<'a> {
             Task::Deadline { .. } => false,
         };
         Box::pin(async move {
-            let changes = match &task {
-                Task::Event { event, .. } if held => {
-                    vec![Change::Park {
-                        event: event.clone(),
-                        reason: "waits behind an earlier event of its stream".into(),
-                    }]
-                }
-                Task::Event { event, unparked } => {
-                    let mut changes = Vec::new();
-                    if *unparked {
-                        changes.push(Change::Unpark { position: event.position });
-                    }
-                    match react(&host, &reactor, event).await {
-                        Ok(more) => changes.extend(more),
-                        Err(reason) => changes.push(Change::Park { event: event.clone(), reason }),
-                    }
-                    changes
-                }
-                Task::Deadline { workspace, key, due_at, cause } => {
-                    let mut changes =
-                        vec![Change::Fired { workspace: *workspace, key: key.clone(), due_at: *due_at }];
-                    let event = cause_of(&host, *cause).await;
-                    match fire(&host, &reactor, &event, key, *due_at).await {
-                        Ok(more) => changes.extend(more),
-                        // Unparked, the cause is answered anew, and sets its deadline again.
-                        Err(reason) => changes.push(Change::Park { event, reason }),
-                    }
-                    changes
-                }
-            };
+            let changes = answer(&host, &reactor, &task, held).await;
             Answered { task, changes }
         })
     }
@@ -329,7 +293,7 @@ impl<'a> Run<'a> {
             self.fired.drain(..).chain(done.into_values().flatten().flatten()).collect();
         let mut transaction = begin(self.pool).await?;
         for change in &changes {
-            self.write(&mut transaction, change).await?;
+            change.write(self.reactor.name(), &mut transaction).await?;
         }
         if let Moved::Void = self.claim.advance(&mut transaction, upto).await? {
             return Ok(Moved::Void);
@@ -344,49 +308,6 @@ impl<'a> Run<'a> {
             }
         }
         Ok(Moved::Yes)
-    }
-
-    async fn write(&self, transaction: &mut sqlx::PgConnection, change: &Change) -> Result<(), sqlx::Error> {
-        let name = self.reactor.name();
-        match change {
-            Change::Remind { workspace, key, due_at, cause } => sqlx::query!(
-                "insert into deadlines (workspace_id, process, key, due_at, cause) values ($1, $2, $3, $4, $5)
-                 on conflict (process, workspace_id, key) do update
-                     set due_at = excluded.due_at, cause = excluded.cause",
-                workspace,
-                name,
-                key,
-                due_at,
-                cause
-            )
-            .execute(transaction)
-            .await
-            .map(drop),
-            Change::Forget { workspace, key } => sqlx::query!(
-                "delete from deadlines where process = $1 and workspace_id = $2 and key = $3",
-                name,
-                workspace,
-                key
-            )
-            .execute(transaction)
-            .await
-            .map(drop),
-            Change::Fired { workspace, key, due_at } => sqlx::query!(
-                "delete from deadlines where process = $1 and workspace_id = $2 and key = $3 and due_at = $4",
-                name,
-                workspace,
-                key,
-                due_at
-            )
-            .execute(transaction)
-            .await
-            .map(drop),
-            Change::Park { event, reason } => {
-                tracing::error!(subscription = name, position = event.position, reason, "parked an event");
-                parked::park(transaction, name, event, &[stream_key(event)], reason).await
-            }
-            Change::Unpark { position } => parked::unpark(transaction, name, *position).await,
-        }
     }
 
     /// The deadlines that are due by the clock. None while earlier ones are under way, so that none fires twice.
@@ -440,117 +361,5 @@ impl<'a> Run<'a> {
                 Task::Event { event: Arc::new(event), unparked: true }
             })
             .collect())
-    }
-}
-
-/// Answers one event: its instructions, in their order.
-async fn react(host: &Host, reactor: &Reactor, event: &Recorded) -> Result<Vec<Change>, String> {
-    let instructions = reactor.react(event).await.map_err(|e| e.to_string())?;
-    instruct(host, reactor, event, reactor.name(), instructions).await
-}
-
-/// The event that set a deadline. It is in the log, so it is waited for until the log answers.
-async fn cause_of(host: &Host, position: i64) -> Arc<Recorded> {
-    loop {
-        match host.log.store().pick(&[position]).await {
-            Ok(mut events) => {
-                if let Some(event) = events.pop() {
-                    return Arc::new(event);
-                }
-                tracing::error!(position, "the cause of a deadline is not in the log");
-            }
-            Err(error) => {
-                tracing::warn!(error = %error, position, "the cause of a deadline cannot be read yet")
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
-async fn fire(
-    host: &Host,
-    reactor: &Reactor,
-    cause: &Recorded,
-    key: &str,
-    due_at: DateTime<Utc>,
-) -> Result<Vec<Change>, String> {
-    let instructions = reactor.due(cause, key, due_at).await.map_err(|e| e.to_string())?;
-    let seed = format!("{}/due/{key}/{}", reactor.name(), due_at.timestamp_micros());
-    instruct(host, reactor, cause, &seed, instructions).await
-}
-
-async fn instruct(
-    host: &Host,
-    reactor: &Reactor,
-    cause: &Recorded,
-    seed: &str,
-    instructions: Vec<Instruction>,
-) -> Result<Vec<Change>, String> {
-    if instructions.is_empty() {
-        return Ok(Vec::new());
-    }
-    commands::failpoint!("reactor.before_act");
-    let mut changes = Vec::new();
-    let correlation = cause.meta().map_err(|e| e.to_string())?.correlation;
-    for (index, instruction) in instructions.into_iter().enumerate() {
-        let mut next = Some(instruction);
-        let mut id = Uuid::new_v5(&cause.event_id, format!("{seed}/{index}").as_bytes());
-        while let Some(instruction) = next.take() {
-            match instruction {
-                Instruction::Remind { key, after } => changes.push(Change::Remind {
-                    workspace: cause.workspace.uuid(),
-                    key,
-                    due_at: cause.recorded_at + after,
-                    cause: cause.position,
-                }),
-                Instruction::Forget { key } => {
-                    changes.push(Change::Forget { workspace: cause.workspace.uuid(), key });
-                }
-                Instruction::Act { act, then, fallback } => {
-                    let store = host.log.store().clone();
-                    let mut cx =
-                        Context::internal(store, host.clock.clone(), cause.workspace, reactor.actor())
-                            .identified(id);
-                    cx.correlation = correlation;
-                    cx.causation = Some(cause.event_id);
-                    match execute(&cx, &*act).await {
-                        Ok(()) => {
-                            next = then.map(|then| *then);
-                            id = Uuid::new_v5(&id, b"then");
-                        }
-                        Err(Error::Refused(refused)) => match fallback {
-                            Some(fallback) => {
-                                next = Some(fallback(&refused));
-                                id = Uuid::new_v5(&id, b"or");
-                            }
-                            None => tracing::debug!(
-                                subscription = reactor.name(),
-                                position = cause.position,
-                                code = refused.code,
-                                "an instruction was refused; nothing follows from it"
-                            ),
-                        },
-                        Err(error) => return Err(error.to_string()),
-                    }
-                }
-            }
-        }
-    }
-    Ok(changes)
-}
-
-/// Executes, patiently: what cannot be tried now is tried again, with the same id.
-async fn execute(cx: &Context, act: &dyn commands::Act) -> Result<(), Error> {
-    let mut pause = Duration::from_millis(10);
-    let mut conflicts = 0;
-    loop {
-        match cx.execute_all(&[act]).await {
-            Ok(_) => return Ok(()),
-            Err(Error::Conflict { .. }) if conflicts < TRIES => conflicts += 1,
-            Err(Error::Unavailable(_)) => {}
-            Err(error) => return Err(error),
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(1));
     }
 }

@@ -3,179 +3,23 @@
 //! A draft, and an order whose edit is open, also show what is being changed. What happened to a line's units is
 //! counted here as in the domain; statuses are derived by the domain's own functions.
 
+mod list;
+mod row;
+
 use chrono::{DateTime, Utc};
 use domain::commerce::order::{
-    Basis, CancelReason, CarrierFact, Condition, Contents, Counters, FulfilledLine, FulfilmentStatus, Line,
-    Observed, Order, OrderEvent, PaymentStatus, Phase, Placed, ReturnStatus, Settlement, Terms, Units,
+    Condition, Contents, Counters, FulfilledLine, FulfilmentStatus, Line, Observed, Order, OrderEvent,
+    PaymentStatus, Phase, Placed, ReturnStatus, Terms, Units,
 };
-use domain::ids::{CustomerId, FulfilmentId, OrderId, PaymentId, RefundId, ReturnId, WorkspaceId};
+use domain::ids::{FulfilmentId, LineId, ReturnId};
 use domain::kernel::{Decider, Recorded, Unreadable};
-use domain::money::{Currency, Money};
-use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
-use sqlx::types::Json;
-use utoipa::openapi::schema::Object;
-use utoipa::{IntoParams, ToSchema};
+use domain::money::Money;
 
-use crate::reading::{self, After, Listing, Page, Seen};
-use crate::schema;
+pub use self::list::{OrderFilter, OrderSort, find, list};
+pub use self::row::{
+    FulfilmentStage, FulfilmentView, LineSchema, OrderLineView, OrderView, Received, ReturnView,
+};
 use crate::view::{RowKey, Touches, Unfoldable, View};
-
-/// One row of `read.order`, and the answer to `GET /api/ecommerce/orders/{id}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct OrderView {
-    #[schema(schema_with = schema::id::<WorkspaceId>)]
-    pub workspace_id: WorkspaceId,
-    #[schema(schema_with = schema::id::<OrderId>)]
-    pub id: OrderId,
-    #[schema(schema_with = schema::id::<CustomerId>)]
-    pub customer_id: CustomerId,
-    /// The seller's or the source's own number for it.
-    pub reference: Option<String>,
-    #[schema(schema_with = schema::currency)]
-    pub currency: Currency,
-    #[schema(value_type = String, example = "confirmed")]
-    pub status: Phase,
-    #[schema(value_type = String, example = "paid")]
-    pub payment_status: PaymentStatus,
-    #[schema(value_type = String, example = "none")]
-    pub fulfilment_status: FulfilmentStatus,
-    #[schema(value_type = String, example = "none")]
-    pub return_status: ReturnStatus,
-    #[schema(value_type = Option<String>, example = "checkout")]
-    pub settlement: Option<Settlement>,
-    /// Why it may be confirmed.
-    #[schema(value_type = Option<String>)]
-    pub basis: Option<Basis>,
-    #[schema(value_type = Option<String>)]
-    pub cancel_reason: Option<CancelReason>,
-    pub lines: Vec<OrderLineView>,
-    pub discount_code: Option<String>,
-    pub shipping_method: Option<String>,
-    #[schema(value_type = schema::Money)]
-    pub net: Money,
-    #[schema(value_type = schema::Money)]
-    pub discount: Money,
-    #[schema(value_type = schema::Money)]
-    pub tax: Money,
-    #[schema(value_type = schema::Money)]
-    pub shipping: Money,
-    #[schema(value_type = schema::Money)]
-    pub total: Money,
-    /// The total in minor units, for sorting.
-    pub amount: i64,
-    /// What of the total was cancelled or came back.
-    #[schema(value_type = schema::Money)]
-    pub credited: Money,
-    #[schema(value_type = schema::Money)]
-    pub authorised: Money,
-    #[schema(value_type = schema::Money)]
-    pub captured: Money,
-    #[schema(value_type = schema::Money)]
-    pub refunded: Money,
-    /// SHA-256 of what was agreed.
-    pub totals_hash: Option<String>,
-    #[schema(value_type = Vec<String>)]
-    pub payments: Vec<PaymentId>,
-    #[schema(value_type = Vec<String>)]
-    pub refunds: Vec<RefundId>,
-    pub fulfilments: Vec<FulfilmentView>,
-    pub returns: Vec<ReturnView>,
-    /// What carriers said, as it came in.
-    #[schema(value_type = Vec<Object>)]
-    pub carrier_facts: Vec<CarrierFact>,
-    /// What a closed order learned too late: cases to look into.
-    #[schema(value_type = Vec<Object>)]
-    pub late_observations: Vec<Observed>,
-    /// What is being ordered, of a draft or of an open edit.
-    #[schema(value_type = Option<Object>)]
-    pub draft: Option<Contents>,
-    pub expires_at: Option<DateTime<Utc>>,
-    pub placed_at: Option<DateTime<Utc>>,
-    pub confirmed_at: Option<DateTime<Utc>>,
-    pub closed_at: Option<DateTime<Utc>>,
-    pub created_at: DateTime<Utc>,
-    pub updated_at: DateTime<Utc>,
-    /// Its ETag.
-    pub version: i64,
-}
-
-/// A line of an order, and what became of its units.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct OrderLineView {
-    #[serde(flatten)]
-    #[schema(inline, value_type = LineSchema)]
-    pub line: Line,
-    #[schema(value_type = Object)]
-    pub units: Counters,
-}
-
-/// A line as agreed.
-#[derive(Deserialize, ToSchema)]
-#[expect(dead_code, reason = "stands for the domain's type in the document only")]
-pub struct LineSchema {
-    line: String,
-    /// `<sku>@<location>`, where it is taken from stock.
-    stock: Option<String>,
-    sku: String,
-    title: String,
-    quantity: u32,
-    /// Only where the total divides by the quantity.
-    unit_price: Option<schema::Money>,
-    /// Of all units, before discount and tax.
-    total: schema::Money,
-    discount: schema::Money,
-    tax: schema::Money,
-    /// What the customer pays for it.
-    amount: schema::Money,
-}
-
-/// Goods that go out together.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct FulfilmentView {
-    #[schema(schema_with = schema::id::<FulfilmentId>)]
-    pub id: FulfilmentId,
-    pub status: FulfilmentStage,
-    #[schema(value_type = Vec<Object>)]
-    pub lines: Vec<FulfilledLine>,
-    pub override_unpaid: Option<String>,
-    pub carrier: Option<String>,
-    pub tracking: Option<String>,
-    pub shipped_at: Option<DateTime<Utc>>,
-    pub delivered_at: Option<DateTime<Utc>>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FulfilmentStage {
-    Packed,
-    Cancelled,
-    Shipped,
-    Delivered,
-}
-
-/// Goods that come back together.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct ReturnView {
-    #[schema(schema_with = schema::id::<ReturnId>)]
-    pub id: ReturnId,
-    #[schema(value_type = Vec<Object>)]
-    pub requested: Vec<Units>,
-    #[schema(value_type = Vec<Object>)]
-    pub received: Vec<Received>,
-    #[schema(value_type = Vec<Object>)]
-    pub dismissed: Vec<Units>,
-    pub reason: Option<String>,
-}
-
-/// Units that came back.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Received {
-    #[serde(flatten)]
-    pub units: Units,
-    pub condition: Condition,
-    pub amount: Money,
-}
 
 /// Read model `order`.
 pub struct Orders;
@@ -447,7 +291,7 @@ impl OrderView {
 
     fn count(
         &mut self,
-        counted: impl IntoIterator<Item = (domain::ids::LineId, u32)>,
+        counted: impl IntoIterator<Item = (LineId, u32)>,
         change: impl Fn(&mut Counters, u64),
     ) {
         for (line, quantity) in counted {
@@ -470,7 +314,7 @@ impl OrderView {
     }
 }
 
-fn of(lines: &[FulfilledLine]) -> impl Iterator<Item = (domain::ids::LineId, u32)> + '_ {
+fn of(lines: &[FulfilledLine]) -> impl Iterator<Item = (LineId, u32)> + '_ {
     lines.iter().map(|line| (line.line, line.quantity))
 }
 
@@ -478,120 +322,4 @@ fn once<T: PartialEq>(all: &mut Vec<T>, one: T) {
     if !all.contains(&one) {
         all.push(one);
     }
-}
-
-/// Which orders a list is of, and in which order.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct OrderFilter {
-    #[param(required = false, schema_with = statuses)]
-    pub status: Option<String>,
-    #[param(required = false, schema_with = payment_statuses)]
-    pub payment_status: Option<String>,
-    #[param(required = false, schema_with = fulfilment_statuses)]
-    pub fulfilment_status: Option<String>,
-    #[param(required = false, schema_with = schema::id::<CustomerId>)]
-    pub customer_id: Option<CustomerId>,
-    /// The seller's or the source's own number for it.
-    #[param(required = false, nullable = false, min_length = 1, max_length = 200)]
-    pub reference: Option<String>,
-    /// Only those placed at this time or later.
-    #[param(required = false, nullable = false)]
-    pub placed_from: Option<DateTime<Utc>>,
-    /// Only those placed before this time.
-    #[param(required = false, nullable = false)]
-    pub placed_to: Option<DateTime<Utc>>,
-    /// What they are ordered by; backwards after `-`. The newest first if it is not said.
-    #[param(required = false, inline)]
-    #[serde(default)]
-    pub sort: OrderSort,
-}
-
-fn statuses() -> Object {
-    schema::one_of(&["draft", "placed", "confirmed", "completed", "cancelled", "expired"])
-}
-
-fn payment_statuses() -> Object {
-    schema::one_of(&["none", "authorised", "partial", "paid", "over", "part_refunded", "refunded"])
-}
-
-fn fulfilment_statuses() -> Object {
-    schema::one_of(&[
-        "none",
-        "partly_fulfilled",
-        "fulfilled",
-        "partly_shipped",
-        "shipped",
-        "partly_delivered",
-        "delivered",
-    ])
-}
-
-/// What a list of orders is ordered by.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub enum OrderSort {
-    #[default]
-    #[serde(rename = "-created")]
-    Newest,
-    #[serde(rename = "created")]
-    Oldest,
-    /// By their total in minor units, of whatever currency.
-    #[serde(rename = "-total")]
-    Largest,
-    #[serde(rename = "total")]
-    Smallest,
-}
-
-impl OrderSort {
-    const fn order(self) -> reading::Order {
-        let (created, total) =
-            (reading::Order::by("created_at", "timestamptz"), reading::Order::by("amount", "bigint"));
-        match self {
-            Self::Newest => created.descending(),
-            Self::Oldest => created,
-            Self::Largest => total.descending(),
-            Self::Smallest => total,
-        }
-    }
-}
-
-/// One order of a workspace.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn find(
-    db: &PgPool,
-    workspace: WorkspaceId,
-    id: OrderId,
-) -> Result<Seen<Option<OrderView>>, sqlx::Error> {
-    let found = sqlx::query!(
-        r#"select s.position, to_jsonb(t) as "row: Json<OrderView>"
-           from subscriptions s left join read."order" t on t.workspace_id = $1 and t.id = $2
-           where s.name = 'order'"#,
-        workspace.to_string(),
-        id.to_string()
-    );
-    Ok(Seen::one(found.fetch_optional(db).await?.map(|found| (found.position, found.row))))
-}
-
-/// Orders of a workspace, a page at a time.
-///
-/// # Errors
-/// If the database does not answer, or if `after` is not of this list.
-pub async fn list(
-    db: &PgPool,
-    workspace: WorkspaceId,
-    filter: OrderFilter,
-    (after, limit): (Option<After>, usize),
-) -> Result<Seen<Page<OrderView>>, sqlx::Error> {
-    Listing::<Orders>::of(workspace, filter.sort.order())
-        .only("t.status = ", filter.status, "")
-        .only("t.payment_status = ", filter.payment_status, "")
-        .only("t.fulfilment_status = ", filter.fulfilment_status, "")
-        .only("t.customer_id = ", filter.customer_id.map(|id| id.to_string()), "")
-        .only("t.reference = ", filter.reference, "")
-        .only("t.placed_at >= ", filter.placed_from, "")
-        .only("t.placed_at < ", filter.placed_to, "")
-        .page(db, after, limit)
-        .await
 }

@@ -48,18 +48,23 @@ impl Stage {
             std::fs::File::options().create(true).append(true).open(path).unwrap().into()
         });
         let mut relay = Command::new(program());
-        relay
+        self.to_kafka(&mut relay)
             .arg("relay")
             .args(arguments)
             .env("DATABASE_URL", &self.url)
-            .env("KAFKA_BROKERS", &self.config.brokers)
-            .env("MEWAYZ_KAFKA__PREFIX", &self.config.prefix)
-            .env("MEWAYZ_KAFKA__PARTITIONS", self.config.partitions.to_string())
             .env("FAILPOINTS", failpoints)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
         Process::start(&mut relay)
+    }
+
+    /// Lets a process relay to these topics.
+    pub fn to_kafka<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
+            .env("KAFKA_BROKERS", &self.config.brokers)
+            .env("MEWAYZ_KAFKA__PREFIX", &self.config.prefix)
+            .env("MEWAYZ_KAFKA__PARTITIONS", self.config.partitions.to_string())
     }
 
     /// Runs a relay in this process for as long as the work takes; it must neither end before nor fail.

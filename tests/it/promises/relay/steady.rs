@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use tests::chaos::lasting;
 use tests::kafka::Broker;
-use tests::process::Premises;
+use tests::process::{Premises, Process};
 use tokio::time::MissedTickBehavior;
 
 use super::stage::Stage;
@@ -55,8 +55,8 @@ async fn commands_go_on_as_before_while_kafka_is_killed_or_stands_still() {
     let broker = Broker::start();
     let mut stage = Stage::over(at.store.clone(), at.database.run_url());
     stage.config.brokers = broker.address();
-    let mut relay = stage.relay(&[], "");
-    let _api = at.start("api", "");
+    // All roles in one process: what ails one of them could be felt by the others.
+    let mut platform = Process::start(stage.to_kafka(&mut at.command(&["serve"])));
     at.listens(at.address).await;
     println!("with Kafka: {:?}", steadily(&at, calm).await);
     stage.caught_up().await;
@@ -76,6 +76,7 @@ async fn commands_go_on_as_before_while_kafka_is_killed_or_stands_still() {
         stage.caught_up().await;
         println!("{behind} events behind, caught up in {:?}", back.elapsed());
     }
-    assert!(relay.is_running());
+    assert!(platform.is_running());
+    at.projected().await;
     stage.must_be_exact().await;
 }

@@ -1,0 +1,162 @@
+//! What follows from an event or a deadline: instructions, each a command or a change of deadlines.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use commands::{Context, Error, Instruction};
+use domain::kernel::Recorded;
+use uuid::Uuid;
+
+use super::change::Change;
+use super::{Reactor, Task};
+use crate::subscription::Host;
+
+/// How often a command that meets a conflict is tried before its event is parked.
+const TRIES: u32 = 20;
+
+/// Does what follows; what is to be written once it is done. An event that is held back is only parked.
+pub(super) async fn answer(host: &Host, reactor: &Reactor, task: &Task, held: bool) -> Vec<Change> {
+    match task {
+        Task::Event { event, .. } if held => {
+            vec![Change::Park {
+                event: event.clone(),
+                reason: "waits behind an earlier event of its stream".into(),
+            }]
+        }
+        Task::Event { event, unparked } => {
+            let mut changes = Vec::new();
+            if *unparked {
+                changes.push(Change::Unpark { position: event.position });
+            }
+            match react(host, reactor, event).await {
+                Ok(more) => changes.extend(more),
+                Err(reason) => changes.push(Change::Park { event: event.clone(), reason }),
+            }
+            changes
+        }
+        Task::Deadline { workspace, key, due_at, cause } => {
+            let mut changes =
+                vec![Change::Fired { workspace: *workspace, key: key.clone(), due_at: *due_at }];
+            let event = cause_of(host, *cause).await;
+            match fire(host, reactor, &event, key, *due_at).await {
+                Ok(more) => changes.extend(more),
+                // Unparked, the cause is answered anew, and sets its deadline again.
+                Err(reason) => changes.push(Change::Park { event, reason }),
+            }
+            changes
+        }
+    }
+}
+
+/// Answers one event: its instructions, in their order.
+async fn react(host: &Host, reactor: &Reactor, event: &Recorded) -> Result<Vec<Change>, String> {
+    let instructions = reactor.react(event).await.map_err(|e| e.to_string())?;
+    instruct(host, reactor, event, reactor.name(), instructions).await
+}
+
+/// The event that set a deadline. It is in the log, so it is waited for until the log answers.
+async fn cause_of(host: &Host, position: i64) -> Arc<Recorded> {
+    loop {
+        match host.log.store().pick(&[position]).await {
+            Ok(mut events) => {
+                if let Some(event) = events.pop() {
+                    return Arc::new(event);
+                }
+                tracing::error!(position, "the cause of a deadline is not in the log");
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, position, "the cause of a deadline cannot be read yet")
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn fire(
+    host: &Host,
+    reactor: &Reactor,
+    cause: &Recorded,
+    key: &str,
+    due_at: DateTime<Utc>,
+) -> Result<Vec<Change>, String> {
+    let instructions = reactor.due(cause, key, due_at).await.map_err(|e| e.to_string())?;
+    let seed = format!("{}/due/{key}/{}", reactor.name(), due_at.timestamp_micros());
+    instruct(host, reactor, cause, &seed, instructions).await
+}
+
+async fn instruct(
+    host: &Host,
+    reactor: &Reactor,
+    cause: &Recorded,
+    seed: &str,
+    instructions: Vec<Instruction>,
+) -> Result<Vec<Change>, String> {
+    if instructions.is_empty() {
+        return Ok(Vec::new());
+    }
+    commands::failpoint!("reactor.before_act");
+    let mut changes = Vec::new();
+    let correlation = cause.meta().map_err(|e| e.to_string())?.correlation;
+    for (index, instruction) in instructions.into_iter().enumerate() {
+        let mut next = Some(instruction);
+        let mut id = Uuid::new_v5(&cause.event_id, format!("{seed}/{index}").as_bytes());
+        while let Some(instruction) = next.take() {
+            match instruction {
+                Instruction::Remind { key, after } => changes.push(Change::Remind {
+                    workspace: cause.workspace.uuid(),
+                    key,
+                    due_at: cause.recorded_at + after,
+                    cause: cause.position,
+                }),
+                Instruction::Forget { key } => {
+                    changes.push(Change::Forget { workspace: cause.workspace.uuid(), key });
+                }
+                Instruction::Act { act, then, fallback } => {
+                    let store = host.log.store().clone();
+                    let mut cx =
+                        Context::internal(store, host.clock.clone(), cause.workspace, reactor.actor())
+                            .identified(id);
+                    cx.correlation = correlation;
+                    cx.causation = Some(cause.event_id);
+                    match execute(&cx, &*act).await {
+                        Ok(()) => {
+                            next = then.map(|then| *then);
+                            id = Uuid::new_v5(&id, b"then");
+                        }
+                        Err(Error::Refused(refused)) => match fallback {
+                            Some(fallback) => {
+                                next = Some(fallback(&refused));
+                                id = Uuid::new_v5(&id, b"or");
+                            }
+                            None => tracing::debug!(
+                                subscription = reactor.name(),
+                                position = cause.position,
+                                code = refused.code,
+                                "an instruction was refused; nothing follows from it"
+                            ),
+                        },
+                        Err(error) => return Err(error.to_string()),
+                    }
+                }
+            }
+        }
+    }
+    Ok(changes)
+}
+
+/// Executes, patiently: what cannot be tried now is tried again, with the same id.
+async fn execute(cx: &Context, act: &dyn commands::Act) -> Result<(), Error> {
+    let mut pause = Duration::from_millis(10);
+    let mut conflicts = 0;
+    loop {
+        match cx.execute_all(&[act]).await {
+            Ok(_) => return Ok(()),
+            Err(Error::Conflict { .. }) if conflicts < TRIES => conflicts += 1,
+            Err(Error::Unavailable(_)) => {}
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(1));
+    }
+}
