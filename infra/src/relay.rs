@@ -1,6 +1,6 @@
 //! Relay: the log, exactly, in Kafka: every event once, in order, no gap.
 //!
-//! There is one leader, whose `transactional.id` is fixed: taking over fences who led before and aborts what they
+//! There is one leader, whose transactional ids are fixed: taking over fences who led before and aborts what they
 //! left, and only then is it read how far the topics are. Each Kafka transaction carries one contiguous range of
 //! positions and the range's end (see [`progress`]). A leader that fails in any way, or cannot know whether its
 //! commit was taken, takes over again from the beginning, unless another has led meanwhile: then it stops.
@@ -42,7 +42,7 @@ const REPORT: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct RelayConfig {
     pub brokers: String,
-    /// Begins the names of the topics and the transactional id: one per event store.
+    /// Begins the names of the topics and the transactional ids: one per event store.
     pub prefix: String,
     /// Of each topic of events; never to be changed, or the order per key is lost.
     pub partitions: i32,

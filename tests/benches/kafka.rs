@@ -85,6 +85,9 @@ fn sightings(
         .set("isolation.level", "read_committed")
         .set("auto.offset.reset", "earliest")
         .set("enable.auto.commit", "false")
+        // What a transaction brings is fetched at once, and not each partition's part as it becomes visible.
+        .set("fetch.min.bytes", "65536")
+        .set("fetch.wait.max.ms", "5")
         .create()?;
     consumer.subscribe(&[topic])?;
     let (mut sightings, mut last, start) = (Sightings::new(), None, Instant::now());

@@ -28,8 +28,8 @@ const WORKERS: usize = 32;
 
 /// How much longer a run takes than where only speed is measured.
 const LONGER: u32 = 5;
-/// How many runs long the broker is warmed up.
-const WARM_UP: u32 = 3;
+/// How many runs the broker is warmed up for: it compiles what it does often while it does it, in its first minute.
+const WARM_UP: usize = 6;
 
 /// When the log was seen up to which position.
 pub type Sightings = Vec<(i64, Instant)>;
@@ -51,9 +51,9 @@ pub async fn measure(server: &Server, settings: Settings, report: &mut Report) -
         rates.push(full / 2.0);
         to_view.add(read_model(&database, &subject, full / 2.0, lasting).await?);
         if let Some(brokers) = &brokers {
-            if run == 0 {
-                // The broker compiles what it does often while it does it, in its first minute.
-                kafka::latencies(brokers, &subject, full / 2.0, lasting * WARM_UP).await?;
+            let warm_up = if run == 0 { WARM_UP } else { 0 };
+            for _ in 0..warm_up {
+                kafka::latencies(brokers, &subject, full / 2.0, lasting).await?;
             }
             to_kafka.add(kafka::latencies(brokers, &subject, full / 2.0, lasting).await?);
         }
@@ -150,23 +150,28 @@ async fn sightings(on: Database, end: watch::Receiver<i64>) -> Result<Sightings>
 
 /// Appends at a rate, whether or not the store keeps up; answers each position and when it was answered.
 pub async fn at_rate(subject: &Arc<Ours>, rate: f64, lasting: Duration) -> Result<Sightings> {
-    let (start, mut sent) = (Instant::now(), 0);
-    let mut tasks = JoinSet::new();
-    while start.elapsed() < lasting {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        let due = (start.elapsed().as_secs_f64() * rate) as u64;
-        for n in sent..due {
-            let subject = subject.clone();
-            tasks.spawn(async move {
-                let outcome = subject.append(n).await?;
-                anyhow::Ok((outcome.position.0, Instant::now()))
-            });
+    let subject = subject.clone();
+    // On a thread of the runtime: from another one, each task that is spawned wakes one of those.
+    tokio::spawn(async move {
+        let (start, mut sent) = (Instant::now(), 0);
+        let mut tasks = JoinSet::new();
+        while start.elapsed() < lasting {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let due = (start.elapsed().as_secs_f64() * rate) as u64;
+            for n in sent..due {
+                let subject = subject.clone();
+                tasks.spawn(async move {
+                    let outcome = subject.append(n).await?;
+                    anyhow::Ok((outcome.position.0, Instant::now()))
+                });
+            }
+            sent = due;
         }
-        sent = due;
-    }
-    let mut answered = Sightings::with_capacity(tasks.len());
-    while let Some(ended) = tasks.join_next().await {
-        answered.push(ended??);
-    }
-    Ok(answered)
+        let mut answered = Sightings::with_capacity(tasks.len());
+        while let Some(ended) = tasks.join_next().await {
+            answered.push(ended??);
+        }
+        Ok(answered)
+    })
+    .await?
 }

@@ -1,4 +1,4 @@
-//! Leader: the transactional producer, and the thread that blocks for it.
+//! Leader: the transactional producers, and the thread that blocks for them.
 
 use std::time::{Duration, Instant};
 
@@ -61,39 +61,36 @@ impl Batch {
 }
 
 /// The one who may write to the topics.
+///
+/// Two producers take turns: Kafka answers a commit before its markers are written, and until then refuses the
+/// same producer's next transaction, which its client library would try again only after 20 ms.
 pub(super) struct Leader {
-    producer: BaseProducer<Quiet>,
-    progress_topic: String,
+    producers: [Transactions; 2],
     partitions: i32,
-    timeout: Duration,
 }
 
 impl Leader {
     /// Fences whoever has led, and aborts what they left open. Blocks.
     pub(super) fn new(config: &RelayConfig) -> Result<Self, RelayError> {
-        let producer = BaseProducer::from_config_and_context(&config.producer(), Quiet)?;
-        let leader = Self {
-            producer,
-            progress_topic: config.progress_topic(),
-            partitions: config.partitions,
-            timeout: config.transaction_timeout,
-        };
-        leader.patiently(true, || leader.producer.init_transactions(PATIENCE))?;
-        Ok(leader)
+        let [first, second] = config.transactional_ids();
+        // Who led begins a transaction only once the one before is committed: whichever of their producers is
+        // fenced first, what is committed in the end is a contiguous range.
+        let producers = [Transactions::open(&first, config)?, Transactions::open(&second, config)?];
+        Ok(Self { producers, partitions: config.partitions })
     }
 
     pub(super) fn client(&self) -> &Client<Quiet> {
-        self.producer.client()
+        self.producers[0].producer.client()
     }
 
     /// Marks a place in the progress topic that comes after all who led before.
     pub(super) fn claim(&self, claim: Uuid) -> Result<(), RelayError> {
-        self.transaction(&[], (progress::CLAIM, &claim.to_string()))
+        self.producers[0].write(&[], (progress::CLAIM, &claim.to_string()))
     }
 
     /// Says in its own name how far the topics are.
     pub(super) fn announce(&self, progress: &Progress) -> Result<(), RelayError> {
-        self.transaction(&[], (progress::KEY, &progress.to_json()))
+        self.producers[1].write(&[], (progress::KEY, &progress.to_json()))
     }
 
     /// Writes batch after batch until there are no more, telling each position it has reached.
@@ -103,6 +100,7 @@ impl Leader {
         mut progress: Progress,
         committed: impl Fn(i64),
     ) -> Result<(), RelayError> {
+        let mut turns = self.producers.iter().cycle();
         while let Some(batch) = batches.blocking_recv() {
             let first = batch.records.first().map_or(0, |(_, record)| record.position);
             assert_eq!(first, progress.position + 1, "the log is relayed without a gap");
@@ -112,18 +110,33 @@ impl Leader {
                 let partition = partition(record.key.as_bytes(), self.partitions);
                 progress.advance(&record.context, partition, self.partitions, record.position);
             }
-            self.transaction(&batch.records, (progress::KEY, &progress.to_json()))?;
+            let transactions = turns.next().expect("a cycle has no end");
+            transactions.write(&batch.records, (progress::KEY, &progress.to_json()))?;
             committed(progress.position);
         }
         Ok(())
     }
+}
+
+/// A transactional producer, which writes one transaction after the other.
+struct Transactions {
+    producer: BaseProducer<Quiet>,
+    progress_topic: String,
+    timeout: Duration,
+}
+
+impl Transactions {
+    /// Fences whoever has had this id, and aborts what they left open. Blocks.
+    fn open(id: &str, config: &RelayConfig) -> Result<Self, RelayError> {
+        let producer = BaseProducer::from_config_and_context(&config.producer(id), Quiet)?;
+        let progress_topic = config.progress_topic();
+        let transactions = Self { producer, progress_topic, timeout: config.transaction_timeout };
+        transactions.patiently(true, || transactions.producer.init_transactions(PATIENCE))?;
+        Ok(transactions)
+    }
 
     /// All records and, with its key, that of the progress topic; or none of them.
-    fn transaction(
-        &self,
-        records: &[(String, OutgoingRecord)],
-        progress: (&str, &str),
-    ) -> Result<(), RelayError> {
+    fn write(&self, records: &[(String, OutgoingRecord)], progress: (&str, &str)) -> Result<(), RelayError> {
         let mut attempt = 1;
         loop {
             let Err(error) = self.attempt(records, progress) else { return Ok(()) };

@@ -83,10 +83,15 @@ impl RelayConfig {
         client
     }
 
-    pub(super) fn producer(&self) -> ClientConfig {
+    /// Of the producers that take turns. Never to be changed: by them those who led before are fenced.
+    pub(super) fn transactional_ids(&self) -> [String; 2] {
+        [format!("{}.relay", self.prefix), format!("{}.relay.2", self.prefix)]
+    }
+
+    pub(super) fn producer(&self, transactional_id: &str) -> ClientConfig {
         let mut client = self.client();
         client
-            .set("transactional.id", format!("{}.relay", self.prefix))
+            .set("transactional.id", transactional_id)
             .set("transaction.timeout.ms", self.transaction_timeout.as_millis().to_string())
             // What Kafka's own clients do, so that others who write or look up by key agree.
             .set("partitioner", "murmur2_random")
