@@ -9,9 +9,12 @@ pub struct Limits {
     pub connections: usize,
     /// Open connections of one address.
     pub connections_per_peer: usize,
-    /// From a connection's beginning to its first byte.
+    /// From a connection's beginning to its first byte, while half of the places are taken.
     pub first_byte: Duration,
-    /// From the beginning of a request's head (or of an idle wait for one) to the head's end.
+    /// How long nothing may be asked on a connection while there is room: longer than clients and proxies keep
+    /// one, so that it is they who end it.
+    pub idle_time: Duration,
+    /// From the beginning of a request's head to its end.
     pub head_time: Duration,
     /// How many header fields a request may have.
     pub header_fields: usize,
@@ -43,6 +46,7 @@ impl Default for Limits {
             connections: 1024,
             connections_per_peer: 256,
             first_byte: Duration::from_secs(5),
+            idle_time: Duration::from_secs(120),
             head_time: Duration::from_secs(5),
             header_fields: 64,
             head_bytes: 16 * 1024,

@@ -1,16 +1,18 @@
 //! Server: connections, and how long and how much each of them may.
 //!
-//! Own accept loop on hyper: a server without time-outs holds a half-sent head open for good. A connection has
-//! to say something soon, a head has to end soon, and no address may have more than its share of them.
+//! Own accept loop on hyper: a server without time-outs holds a half-sent head open for good. A head has to end
+//! soon once it has begun, and no address may have more than its share of connections. While there is room, a
+//! connection on which nothing is asked is kept for longer than clients keep theirs: who ends it at the same time
+//! as the client uses it resets a request.
 
 mod guard;
-mod peers;
+mod places;
 
 pub use guard::Framing;
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,19 +24,23 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use self::guard::Guard;
-use self::peers::Peers;
+use self::places::{Place, Places};
 use crate::limits::Limits;
 
 /// What an HTTP/2 connection begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// What a client is told for which there is no place.
+const NO_PLACE: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+/// How long it may take to hear that, and how many at once are waited for.
+const FAREWELL: (Duration, usize) = (Duration::from_secs(1), 64);
 /// How long to wait when no more sockets can be opened.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(100);
 
@@ -49,19 +55,19 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> io::Result<()> {
     tracing::info!(address = %listener.local_addr()?, "listening");
-    let (limits, connections) = (Arc::new(limits), TaskTracker::new());
-    let (places, peers) =
-        (Arc::new(Semaphore::new(limits.connections)), Peers::new(limits.connections_per_peer));
+    let (limits, connections, turned_away) = (Arc::new(limits), TaskTracker::new(), TaskTracker::new());
+    let places = Places::new(limits.connections, limits.connections_per_peer);
     while let Some((stream, peer)) = accept(&listener, &stop).await {
-        let (Ok(place), Some(share)) = (places.clone().try_acquire_owned(), peers.admit(peer.ip())) else {
-            peers::turn_away(&stream);
-            continue;
-        };
-        let connection = connection(stream, peer.ip(), router.clone(), limits.clone(), stop.clone());
-        connections.spawn(async move {
-            connection.await;
-            drop((place, share));
-        });
+        if let Some(place) = places.take(peer.ip()) {
+            connections.spawn(connection(stream, place, router.clone(), limits.clone(), stop.clone()));
+        } else {
+            metrics::counter!("http_connections_refused_total").increment(1);
+            if turned_away.len() < FAREWELL.1 {
+                turned_away.spawn(tokio::time::timeout(FAREWELL.0, turn_away(stream)));
+            } else {
+                _ = stream.try_write(NO_PLACE);
+            }
+        }
     }
     drop(listener);
     connections.close();
@@ -90,35 +96,52 @@ async fn accept(listener: &TcpListener, stop: &CancellationToken) -> Option<(Tcp
     }
 }
 
+/// Says that there is no place once something is asked, and lets it be heard: a client takes what comes before its
+/// question for no answer, and closing on what was not read resets the connection, and takes the answer with it.
+async fn turn_away(mut stream: TcpStream) -> io::Result<()> {
+    let mut unread = [0; 1024];
+    if stream.read(&mut unread).await? > 0 {
+        stream.write_all(NO_PLACE).await?;
+        stream.shutdown().await?;
+        while stream.read(&mut unread).await? > 0 {}
+    }
+    Ok(())
+}
+
 async fn connection(
     mut stream: TcpStream,
-    peer: IpAddr,
+    place: Place,
     router: Router,
     limits: Arc<Limits>,
     stop: CancellationToken,
 ) {
     _ = stream.set_nodelay(true);
+    let patience = if place.may_be_kept { limits.idle_time } else { limits.first_byte };
     let first = tokio::select! {
         () = stop.cancelled() => return,
-        first = tokio::time::timeout(limits.first_byte, first_bytes(&mut stream)) => first,
+        first = tokio::time::timeout(patience, first_bytes(&mut stream)) => first,
     };
     let Ok(Ok(first)) = first else { return };
     let is_http2 = first == PREFACE;
     let framing = Framing::default();
-    let io = TokioIo::new(Guard::new(stream, first, framing.clone(), limits.write_time));
+    let io = TokioIo::new(Guard::new(stream, first, framing.clone(), &limits));
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(framing.clone());
         router.clone().oneshot(request.map(Body::new))
     });
     let ended = if is_http2 {
         let mut connection = pin!(http2_builder(&limits).serve_connection(io, service));
+        if !place.may_be_kept {
+            // What came with its beginning is answered.
+            connection.as_mut().graceful_shutdown();
+        }
         until(&stop, connection.as_mut(), |connection| connection.graceful_shutdown()).await
     } else {
-        let mut connection = pin!(http1_builder(&limits).serve_connection(io, service));
+        let mut connection = pin!(http1_builder(&limits, place.may_be_kept).serve_connection(io, service));
         until(&stop, connection.as_mut(), |connection| connection.graceful_shutdown()).await
     };
     if let Err(error) = ended {
-        tracing::debug!(peer = %peer, error = %error, "a connection ended badly");
+        tracing::debug!(peer = %place.peer, error = %error, "a connection ended badly");
     }
 }
 
@@ -147,11 +170,17 @@ async fn first_bytes(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(first)
 }
 
-fn http1_builder(limits: &Limits) -> http1::Builder {
+fn http1_builder(limits: &Limits, keep_alive: bool) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_time)
+        .keep_alive(keep_alive)
+        // From the end of one request to the end of the next one's head; the guard counts the head's own time.
+        .header_read_timeout(if keep_alive {
+            limits.idle_time.max(limits.head_time)
+        } else {
+            limits.head_time
+        })
         .max_headers(limits.header_fields)
         .max_header_size(limits.head_bytes)
         // Room for a head of the greatest size and what was read with it.

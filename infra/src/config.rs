@@ -68,6 +68,8 @@ pub struct Http {
     pub connections: u32,
     pub connections_per_peer: u32,
     pub command_bytes: u32,
+    #[serde(rename = "idle_time_ms", deserialize_with = "milliseconds")]
+    pub idle_time: Duration,
     #[serde(rename = "head_time_ms", deserialize_with = "milliseconds")]
     pub head_time: Duration,
     #[serde(rename = "body_time_ms", deserialize_with = "milliseconds")]
@@ -196,6 +198,7 @@ impl Config {
         layers.within("http.connections_per_peer", self.http.connections_per_peer, 1, 100_000);
         layers.within("http.command_bytes", self.http.command_bytes, 1_024, 1 << 20);
         for (option, time) in [
+            ("http.idle_time_ms", self.http.idle_time),
             ("http.head_time_ms", self.http.head_time),
             ("http.body_time_ms", self.http.body_time),
             ("http.request_time_ms", self.http.request_time),

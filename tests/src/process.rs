@@ -148,13 +148,7 @@ impl Premises {
             gateway: free_address(),
             gateway_arguments: Vec::new(),
             key,
-            // The platform hangs up after five seconds of silence: a client must not use a connection just then.
-            http: reqwest::Client::builder()
-                .no_proxy()
-                .timeout(PATIENCE)
-                .pool_idle_timeout(Duration::from_secs(2))
-                .build()
-                .expect("a client"),
+            http: reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client"),
             folder: tempfile::tempdir().expect("a folder"),
             database,
         }

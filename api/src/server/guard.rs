@@ -1,8 +1,9 @@
-//! Guard: sees both framing headers where the library behind it shows only one.
+//! Guard: watches heads as they come in, for what the library behind it does not show.
 //!
 //! hyper drops `Content-Length` when `Transfer-Encoding` stands beside it, as RFC 9112 allows; a proxy in front
-//! that believes the other one would see other requests than we do (request smuggling). So heads are watched as
-//! they come in. A chunked body ends the watching: the connection is closed after its answer.
+//! that believes the other one would see other requests than we do (request smuggling). And its time for a head
+//! begins with the wait for one, so it cannot be short where connections are kept: a head's own time, from its
+//! first byte, is counted here. A chunked body ends the watching: the connection is closed after its answer.
 
 use std::io;
 use std::pin::Pin;
@@ -13,7 +14,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
 use tokio_io_timeout::TimeoutWriter;
+
+use crate::limits::Limits;
 
 /// What the guard has seen of a connection's framing.
 #[derive(Debug, Clone, Default)]
@@ -36,13 +40,33 @@ pub struct Guard {
     first: io::Cursor<Vec<u8>>,
     watch: Watch,
     framing: Framing,
+    head_time: Duration,
+    /// Runs while more of a head is waited for.
+    head_ends: Option<Pin<Box<Sleep>>>,
 }
 
 impl Guard {
-    pub fn new(stream: TcpStream, first: Vec<u8>, framing: Framing, write_time: Duration) -> Self {
+    pub fn new(stream: TcpStream, first: Vec<u8>, framing: Framing, limits: &Limits) -> Self {
         let mut stream = Box::pin(TimeoutWriter::new(stream));
-        stream.as_mut().set_timeout_pinned(Some(write_time));
-        Self { stream, first: io::Cursor::new(first), watch: Watch::default(), framing }
+        stream.as_mut().set_timeout_pinned(Some(limits.write_time));
+        Self {
+            stream,
+            first: io::Cursor::new(first),
+            watch: Watch::default(),
+            framing,
+            head_time: limits.head_time,
+            head_ends: None,
+        }
+    }
+
+    /// Fails once a head that has begun has had its time; until then the rest of it is waited for.
+    fn poll_head_time(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.watch.is_in_head() {
+            return Poll::Pending;
+        }
+        let head_time = self.head_time;
+        let ends = self.head_ends.get_or_insert_with(|| Box::pin(tokio::time::sleep(head_time)));
+        ends.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -52,12 +76,19 @@ impl AsyncRead for Guard {
         let before = buf.filled().len();
         let read = Pin::new(&mut this.first).poll_read(cx, buf);
         if buf.filled().len() == before {
-            std::task::ready!(this.stream.as_mut().poll_read(cx, buf))?;
+            match this.stream.as_mut().poll_read(cx, buf) {
+                Poll::Pending => return this.poll_head_time(cx),
+                Poll::Ready(read) => read?,
+            }
         } else {
             std::task::ready!(read)?;
         }
-        if this.watch.see(&buf.filled()[before..]) {
+        let seen = this.watch.see(&buf.filled()[before..]);
+        if seen.ambiguous {
             this.framing.0.store(true, Ordering::Release);
+        }
+        if seen.head_ended {
+            this.head_ends = None;
         }
         Poll::Ready(Ok(()))
     }
@@ -118,12 +149,26 @@ impl Default for Watch {
     }
 }
 
+/// What some bytes were seen to do.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    /// They end a head.
+    head_ended: bool,
+    /// They end a head with both framing headers.
+    ambiguous: bool,
+}
+
 impl Watch {
-    /// Whether these bytes end a head with both framing headers.
-    fn see(&mut self, mut bytes: &[u8]) -> bool {
+    /// Whether a head has begun that has not ended.
+    fn is_in_head(&self) -> bool {
+        matches!(self, Self::Head(head) if head.begun || !head.line.is_empty())
+    }
+
+    fn see(&mut self, mut bytes: &[u8]) -> Seen {
+        let mut seen = Seen::default();
         while !bytes.is_empty() {
             match self {
-                Self::Over => return false,
+                Self::Over => break,
                 Self::Body(left) => {
                     let here = (*left).min(bytes.len() as u64);
                     bytes = &bytes[usize::try_from(here).unwrap_or(bytes.len())..];
@@ -148,14 +193,13 @@ impl Watch {
                             Some(length) if length > 0 => Self::Body(length),
                             _ => Self::default(),
                         };
-                        if ambiguous {
-                            return true;
-                        }
+                        seen.head_ended = true;
+                        seen.ambiguous |= ambiguous;
                     }
                 }
             }
         }
-        false
+        seen
     }
 }
 
@@ -192,9 +236,9 @@ mod tests {
 
     /// The same whether it comes in one piece or byte by byte.
     fn is_ambiguous(stream: &str) -> bool {
-        let whole = Watch::default().see(stream.as_bytes());
+        let whole = Watch::default().see(stream.as_bytes()).ambiguous;
         let mut watch = Watch::default();
-        let in_bytes = stream.as_bytes().chunks(1).fold(false, |seen, byte| seen | watch.see(byte));
+        let in_bytes = stream.as_bytes().chunks(1).fold(false, |seen, byte| seen | watch.see(byte).ambiguous);
         assert_eq!(whole, in_bytes, "{stream:?}");
         whole
     }
@@ -226,6 +270,20 @@ mod tests {
         assert!(!is_ambiguous(&format!("{head}{body}")));
         assert!(is_ambiguous(&format!("{head}{body}{BOTH}")));
         assert!(is_ambiguous(&format!("GET / HTTP/1.1\r\n\r\n{BOTH}")));
+    }
+
+    #[test]
+    fn a_head_is_under_way_from_its_first_byte_to_its_end() {
+        let mut watch = Watch::default();
+        assert!(!watch.is_in_head());
+        assert!(!watch.see(b"G").head_ended && watch.is_in_head());
+        assert!(!watch.see(b"ET / HTTP/1.1\r\nhost: a\r\n").head_ended && watch.is_in_head());
+        assert!(watch.see(b"\r\n").head_ended && !watch.is_in_head());
+        assert!(
+            watch.see(b"POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\na").head_ended && !watch.is_in_head()
+        );
+        assert!(!watch.see(b"b").head_ended && !watch.is_in_head());
+        assert!(!watch.see(b"\r\n").head_ended && !watch.is_in_head(), "an empty line begins nothing");
     }
 
     #[test]

@@ -10,12 +10,19 @@ use super::server::{PATIENCE, Server, send, until_closed};
 
 const SHORT: Duration = Duration::from_millis(300);
 const HEALTH: &str = "GET /health HTTP/1.1\r\nhost: a\r\n\r\n";
+const CLOSING: &str = "GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+const HALF: &str = "GET /health HTTP/1.1\r\nhost: a\r\nx-slow: ";
 
 /// Sends a part of a request, and says what came back and how long the connection was held open.
 async fn held(server: &Server, part: &str) -> (String, Duration) {
     let (began, mut stream) = (Instant::now(), server.connect().await);
     stream.write_all(part.as_bytes()).await.unwrap();
     (until_closed(&mut stream).await, began.elapsed())
+}
+
+/// Whether a connection on which nothing is said is still open after some time.
+async fn goes_on(stream: &mut TcpStream, time: Duration) -> bool {
+    tokio::time::timeout(time, stream.read(&mut [0])).await.is_err()
 }
 
 /// One answer of a connection that stays open.
@@ -31,12 +38,49 @@ async fn answer(stream: &mut TcpStream) -> String {
 
 #[tokio::test]
 async fn who_says_nothing_or_never_ends_is_hung_up_on() {
-    let limits = Limits { first_byte: SHORT, head_time: SHORT, ..Limits::default() };
+    let limits = Limits { idle_time: SHORT, head_time: SHORT, ..Limits::default() };
     let server = Server::with(limits).await;
-    for part in ["", "PRI * HT", "GET /health HTTP/1.1\r\nhost: a\r\nx-slow: ", HEALTH] {
+    for part in ["", "PRI * HT", HALF, HEALTH, &format!("{HEALTH}\r\n{HALF}")] {
         let (said, time) = held(&server, part).await;
         assert!(time >= SHORT && time < SHORT * 10, "{part:?} was held for {time:?}");
-        assert_eq!(said.starts_with("HTTP/1.1 200"), part == HEALTH, "{part:?}: {said}");
+        assert_eq!(said.starts_with("HTTP/1.1 200"), part.contains(HEALTH), "{part:?}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_while_there_is_room_and_a_head_has_no_longer_for_it() {
+    let server = Server::with(Limits { first_byte: SHORT, head_time: SHORT, ..Limits::default() }).await;
+    let mut kept = server.connect().await;
+    for _ in 0..2 {
+        assert!(
+            goes_on(&mut kept, SHORT * 3).await,
+            "nothing is asked for three times as long as a head may take"
+        );
+        kept.write_all(HEALTH.as_bytes()).await.unwrap();
+        assert!(answer(&mut kept).await.starts_with("HTTP/1.1 200"));
+    }
+    kept.write_all(HALF.as_bytes()).await.unwrap();
+    assert!(!goes_on(&mut kept, SHORT * 10).await);
+}
+
+#[tokio::test]
+async fn where_half_of_the_places_are_taken_no_connection_is_kept() {
+    let limits = Limits { connections_per_peer: 4, first_byte: SHORT, head_time: SHORT, ..Limits::default() };
+    let server = Server::with(limits).await;
+    let mut kept = [server.connect().await, server.connect().await];
+    for stream in &mut kept {
+        stream.write_all(HEALTH.as_bytes()).await.unwrap();
+        assert!(!answer(stream).await.contains("connection: close"));
+    }
+    // It is told so, and a client does not ask again where it was.
+    let (said, _) = held(&server, HEALTH).await;
+    assert!(said.starts_with("HTTP/1.1 200") && said.contains("connection: close"), "{said}");
+    for part in ["", "\r\n", HALF] {
+        let (_, time) = held(&server, part).await;
+        assert!(time >= SHORT && time < SHORT * 10, "{part:?} was held for {time:?}");
+    }
+    for stream in &mut kept {
+        assert!(goes_on(stream, SHORT).await);
     }
 }
 
@@ -79,7 +123,7 @@ async fn who_asks_and_does_not_take_the_answers_is_hung_up_on() {
     let ask = "GET /api/docs/openapi.json HTTP/1.1\r\nhost: a\r\n\r\n";
     greedy.write_all(ask.repeat(200).as_bytes()).await.unwrap();
     let began = Instant::now();
-    while !server.raw(HEALTH.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n")).await.contains("200 OK") {
+    while !server.raw(CLOSING).await.contains("200 OK") {
         assert!(began.elapsed() < PATIENCE, "its place is never free");
     }
 }
@@ -123,21 +167,38 @@ async fn a_head_has_a_size_and_a_number_of_fields() {
 
 #[tokio::test]
 async fn an_address_has_its_share_of_connections() {
-    let server = Server::with(Limits { connections_per_peer: 2, ..Limits::default() }).await;
+    let server = Server::with(Limits { connections_per_peer: 3, ..Limits::default() }).await;
     let (mut first, mut second) = (server.connect().await, server.connect().await);
+    let silent = server.connect().await;
     for stream in [&mut first, &mut second] {
         stream.write_all(HEALTH.as_bytes()).await.unwrap();
         assert!(answer(stream).await.starts_with("HTTP/1.1 200"));
     }
-    let third = until_closed(&mut server.connect().await).await;
-    assert!(third.starts_with("HTTP/1.1 503") && third.contains("retry-after: 1"), "{third}");
-    drop(first);
+    let fourth = server.raw(HEALTH).await;
+    assert!(fourth.starts_with("HTTP/1.1 503") && fourth.contains("retry-after: 1"), "{fourth}");
+    drop(silent);
     second.write_all(HEALTH.as_bytes()).await.unwrap();
     assert!(answer(&mut second).await.starts_with("HTTP/1.1 200"));
-    // The place is free once the server has seen that the first is gone.
+    // The place is free once the server has seen that one is gone.
     let began = Instant::now();
-    while !server.raw(HEALTH.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n")).await.contains("200 OK") {
+    while !server.raw(CLOSING).await.contains("200 OK") {
         assert!(began.elapsed() < PATIENCE);
+    }
+}
+
+#[tokio::test]
+async fn who_is_turned_away_hears_so_also_after_asking() {
+    let server = Server::with(Limits { connections_per_peer: 1, ..Limits::default() }).await;
+    let mut held = server.connect().await;
+    held.write_all(HEALTH.as_bytes()).await.unwrap();
+    answer(&mut held).await;
+    for _ in 0..50 {
+        let ask = server.request(reqwest::Method::POST, "/api/jars").body(" ".repeat(20_000));
+        let turned_away = ask.send().await.expect("an answer, and not a connection that is reset");
+        assert_eq!(
+            (turned_away.status().as_u16(), &turned_away.headers()["retry-after"]),
+            (503, &"1".parse().unwrap())
+        );
     }
 }
 
@@ -150,7 +211,7 @@ async fn idle_connections_do_not_keep_the_others_out() {
         idle.push(server.connect().await);
     }
     let began = Instant::now();
-    while !server.raw(HEALTH.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n")).await.contains("200 OK") {
+    while !server.raw(CLOSING).await.contains("200 OK") {
         assert!(began.elapsed() < SHORT * 20);
     }
 }
@@ -181,6 +242,24 @@ async fn http2_is_spoken_to_who_begins_with_it() {
     assert_eq!((response.version(), response.status().as_u16()), (axum::http::Version::HTTP_2, 200));
     let large = http2.get(&health).header("a", "x".repeat(20_000)).send().await;
     assert!(large.is_err() || large.is_ok_and(|response| response.status() == 431));
+}
+
+#[tokio::test]
+async fn where_half_of_the_places_are_taken_http2_is_answered_and_not_kept_either() {
+    let server = Server::with(Limits { connections_per_peer: 2, ..Limits::default() }).await;
+    let mut kept = server.connect().await;
+    kept.write_all(HEALTH.as_bytes()).await.unwrap();
+    answer(&mut kept).await;
+    let http2 = reqwest::Client::builder().http2_prior_knowledge().timeout(PATIENCE).build().unwrap();
+    for _ in 0..3 {
+        let response = http2.get(format!("http://{}/health", server.address)).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        // Its place is free again, although the client would keep it.
+        let began = Instant::now();
+        while !server.raw(CLOSING).await.contains("200 OK") {
+            assert!(began.elapsed() < PATIENCE);
+        }
+    }
 }
 
 #[tokio::test]

@@ -37,6 +37,7 @@ fn limits(http: &Http) -> Limits {
         connections: http.connections as usize,
         connections_per_peer: http.connections_per_peer as usize,
         command_bytes: http.command_bytes as usize,
+        idle_time: http.idle_time,
         head_time: http.head_time,
         body_time: http.body_time,
         request_time: http.request_time,

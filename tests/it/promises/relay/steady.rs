@@ -19,16 +19,15 @@ const EVERY: Duration = Duration::from_millis(10);
 /// What a command took, at the median and at the 99th of a hundred.
 #[derive(Debug)]
 struct Took {
+    #[expect(dead_code, reason = "for people")]
     commands: usize,
-    /// How many were sent again, with their key, since their connection had ended.
-    repeated: usize,
     #[expect(dead_code, reason = "for people")]
     p50: Duration,
     #[expect(dead_code, reason = "for people")]
     p99: Duration,
 }
 
-/// Opens carts steadily for some time; each is opened, and hardly any is asked for twice.
+/// Opens carts steadily for some time; each is opened at the first time of asking.
 async fn steadily(at: &Premises, time: Duration) -> Took {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -39,28 +38,19 @@ async fn steadily(at: &Premises, time: Duration) -> Took {
         let cart = cart.header("idempotency-key", uuid::Uuid::new_v4().to_string());
         sent.push(tokio::spawn(open(cart.json(&json!({"currency": "USD"})))));
     }
-    let answered: Vec<_> = join_all(sent).await.into_iter().map(Result::unwrap).collect();
-    let repeated = answered.iter().filter(|(_, repeated)| *repeated).count();
-    let mut times: Vec<Duration> = answered.iter().map(|(time, _)| *time).collect();
+    let mut times: Vec<Duration> = join_all(sent).await.into_iter().map(Result::unwrap).collect();
     times.sort_unstable();
     let commands = times.len();
-    let took = Took { commands, repeated, p50: times[commands / 2], p99: times[commands * 99 / 100] };
-    assert!(took.repeated <= 1 + took.commands / 1_000, "{took:?}");
-    took
+    Took { commands, p50: times[commands / 2], p99: times[commands * 99 / 100] }
 }
 
-/// Opens a cart: how long it took, and whether it was asked for twice.
-async fn open(cart: RequestBuilder) -> (Duration, bool) {
+/// Opens a cart; how long that took.
+async fn open(cart: RequestBuilder) -> Duration {
     let asked = Instant::now();
-    let once = cart.try_clone().unwrap().send().await;
-    let repeated = once.is_err();
-    let answer = match once {
-        Ok(answer) => answer,
-        Err(_) => cart.send().await.unwrap(),
-    };
+    let answer = cart.send().await.unwrap();
     assert_eq!(answer.status(), 201, "{answer:?}");
     _ = answer.bytes().await.unwrap();
-    (asked.elapsed(), repeated)
+    asked.elapsed()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +62,10 @@ async fn commands_go_on_as_before_while_kafka_is_killed_or_stands_still() {
     let mut stage = Stage::over(at.store.clone(), at.database.run_url());
     stage.config.brokers = broker.address();
     // All roles in one process: what ails one of them could be felt by the others.
-    let mut platform = Process::start(stage.to_kafka(&mut at.command(&["serve"])));
+    let mut serve = at.command(&["serve"]);
+    // All clients are one address here: should a disk stand still for seconds, none is to be turned away.
+    serve.env("MEWAYZ_HTTP__CONNECTIONS_PER_PEER", "1024");
+    let mut platform = Process::start(stage.to_kafka(&mut serve));
     at.listens(at.address).await;
     println!("with Kafka: {:?}", steadily(&at, calm).await);
     stage.caught_up().await;
