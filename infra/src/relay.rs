@@ -239,7 +239,9 @@ impl Relay {
             if !there.contains_key(&config.progress_topic()) {
                 return Ok(true);
             }
-            Ok(progress::read(&config)?.is_none_or(|progress| progress.relay != id))
+            // A broker that has just come back may show nothing yet: that says nothing of who has led.
+            let progress = progress::read(&config)?.ok_or(RelayError::ProgressUnseen)?;
+            Ok(progress.relay != id)
         })
         .await
     }

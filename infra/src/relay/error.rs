@@ -32,6 +32,8 @@ pub enum RelayError {
          the order per key depends on it"
     )]
     Partitions { topic: String, there: i32, wanted: i32 },
+    #[error("the progress topic does not show how far this relay has come; it is looked at again")]
+    ProgressUnseen,
     #[error("the progress topic holds a record that is no progress")]
     StrangeProgress(#[source] serde_json::Error),
     #[error("Kafka does not do as it is asked")]
@@ -46,7 +48,7 @@ impl RelayError {
     /// Whether trying again is of no use: somebody has to look.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        !matches!(self, Self::Kafka(_) | Self::Store(_))
+        !matches!(self, Self::Kafka(_) | Self::Store(_) | Self::ProgressUnseen)
     }
 }
 

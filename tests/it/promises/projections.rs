@@ -61,7 +61,7 @@ async fn a_projector_stopped_inside_a_transaction_is_taken_over_from_as_well() {
     let _api = at.start("api", "");
     at.listens(at.address).await;
     at.sell("TEE", 1_000).await;
-    let mut sleeper = at.start("project", "view.before_commit=sleep:1000@20");
+    let mut sleeper = at.start("project", "view.before_commit=sleep:10000@20");
     let standing = "select count(*) from pg_stat_activity
                     where datname = current_database() and state = 'idle in transaction'
                       and state_change < clock_timestamp() - interval '100 ms'";
