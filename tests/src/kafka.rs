@@ -215,6 +215,19 @@ pub fn write_topic<'a>(
     producer.flush(PATIENCE).expect("written");
 }
 
+/// Takes a transactional id away from whoever has it. Blocks.
+///
+/// # Panics
+/// If Kafka does not do it.
+pub fn fence(brokers: &str, transactional_id: &str) {
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("transactional.id", transactional_id)
+        .create()
+        .expect("a producer");
+    producer.init_transactions(PATIENCE).expect("fenced");
+}
+
 /// Removes topics. Blocks.
 ///
 /// # Panics

@@ -44,6 +44,11 @@ impl Stage {
 
     /// Starts `mewayz relay …`.
     pub fn relay(&self, arguments: &[&str], failpoints: &str) -> Process {
+        Process::start(&mut self.command(arguments, failpoints))
+    }
+
+    /// `mewayz relay …`, to be started.
+    pub fn command(&self, arguments: &[&str], failpoints: &str) -> Command {
         let log = std::env::var("RELAY_LOG").map_or(Stdio::null(), |path| {
             std::fs::File::options().create(true).append(true).open(path).unwrap().into()
         });
@@ -56,7 +61,7 @@ impl Stage {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
-        Process::start(&mut relay)
+        relay
     }
 
     /// Lets a process relay to these topics.
