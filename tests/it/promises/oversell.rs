@@ -5,7 +5,6 @@
 //! goes wrong at the gateway.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::json;
 use tests::chaos::long;
 use tests::process::{Premises, until};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -37,7 +37,7 @@ const ROLES: [(&str, &[&str], u64); 4] = [
     ),
     ("gateway", &["gateway.before_write", "gateway.after_write"], 10),
 ];
-/// How long a process may live before it is killed, once it listens, in milliseconds.
+/// How long a process may live before it is killed, once it is of use, in milliseconds.
 const LIFE: std::ops::Range<u64> = 200..1_500;
 /// How long buyers keep coming, in milliseconds.
 const RUSH: u64 = 3_000;
@@ -77,6 +77,8 @@ struct Order {
 struct Sale {
     at: Premises,
     seed: u64,
+    /// Told each time a buyer has been answered.
+    answered: Notify,
 }
 
 impl Sale {
@@ -90,7 +92,7 @@ impl Sale {
         at.sell("TEE", 10).await;
         at.sell("CUP", 16).await;
         drop(api);
-        Self { at, seed }
+        Self { at, seed, answered: Notify::new() }
     }
 
     /// What is drawn for one purpose does not depend on what is drawn for others.
@@ -99,11 +101,13 @@ impl Sale {
         StdRng::seed_from_u64(seed.as_u64_pair().0)
     }
 
-    fn address(&self, role: &str) -> Option<SocketAddr> {
+    /// Until a role is of use: the gateway listens, the API has answered a buyer. A life is counted from then on:
+    /// where starting takes longer than lives do, nobody would ever be answered.
+    async fn of_use(&self, role: &str) {
         match role {
-            "api" => Some(self.at.address),
-            "gateway" => Some(self.at.gateway),
-            _ => None,
+            "api" => self.answered.notified().await,
+            "gateway" => self.at.listens(self.at.gateway).await,
+            _ => {}
         }
     }
 
@@ -115,12 +119,10 @@ impl Sale {
             let at_point = format!("{point}=kill@{}", draw.random_range(1..=latest));
             let mut process = self.at.start(role, if draw.random_bool(0.5) { &at_point } else { "" });
             let life = Duration::from_millis(draw.random_range(LIFE));
-            // A life begins with what it is good for: where starting takes long, nobody would ever be answered.
-            if let Some(address) = self.address(role) {
-                tokio::select! {
-                    () = self.at.listens(address) => {}
-                    _ = process.ended() => {}
-                }
+            tokio::select! {
+                () = self.of_use(role) => {}
+                () = over.cancelled() => {}
+                _ = process.ended() => {}
             }
             if tokio::time::timeout(life, process.ended()).await.is_err() {
                 process.signal(Signal::SIGKILL);
@@ -145,6 +147,7 @@ impl Sale {
         });
         let (at, key) = (&self.at, format!("buyer-{number}"));
         let placed = at.command_until_answered(at.address, ORDERS, &key, &body).await;
+        self.answered.notify_waiters();
         assert_eq!(placed.status, 201, "{placed:?}");
         let order = placed.json()["id"].as_str().unwrap().to_owned();
         if regrets {
@@ -152,6 +155,7 @@ impl Sale {
             let path = format!("{ORDERS}/{order}/cancel");
             let cancelled =
                 at.command_until_answered(at.address, &path, &format!("{key}-no"), &json!({})).await;
+            self.answered.notify_waiters();
             assert_eq!(cancelled.status, 200, "{cancelled:?}");
         }
         order
