@@ -12,6 +12,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
+use rdkafka::error::RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure};
 use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -88,7 +89,9 @@ impl Iterator for Records {
             match self.consumer.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) => return Some(read(&message)),
                 Some(Err(KafkaError::PartitionEOF(_))) => return None,
-                None if Instant::now() < deadline => {}
+                // A connection was lost; the library makes another.
+                Some(Err(KafkaError::MessageConsumption(AllBrokersDown | BrokerTransportFailure))) | None
+                    if Instant::now() < deadline => {}
                 other => panic!("{:?} cannot be read: {other:?}", self.of),
             }
         }
