@@ -346,14 +346,26 @@ impl<'a> Run<'a> {
     }
 
     /// Parked events that somebody wants tried again.
+    ///
+    /// Not yet, while one of their streams has an event under way, which may have been told to wait, or while one
+    /// that was is still to be written: it would be parked for good behind events that are no longer.
     async fn asked_again(&mut self) -> Result<Vec<Task>, anyhow::Error> {
+        let parks = |change: &Change| matches!(change, Change::Park { .. });
+        if self.open.values().flatten().flatten().any(parks) {
+            return Ok(Vec::new());
+        }
         let asked = parked::asked(self.pool, self.reactor.name()).await?;
         let asked: Vec<i64> = asked.into_iter().map(|(position, _)| position).collect();
         if asked.is_empty() || asked.iter().any(|position| self.open.contains_key(position)) {
             return Ok(Vec::new());
         }
-        self.parked = Parked::default();
         let events = self.host.log.store().pick(&asked).await?;
+        if events.iter().any(|event| self.lanes.contains_key(&stream_key(event))) {
+            return Ok(Vec::new());
+        }
+        // What has come to wait since they were asked for is asked for too: it may be written later than they are.
+        parked::ask_again(self.pool, self.reactor.name()).await?;
+        self.parked = Parked::default();
         Ok(events
             .into_iter()
             .map(|event| {

@@ -2,18 +2,27 @@
 //! everything is as if nothing had been.
 
 use std::process::{Output, Stdio};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use api::job::key;
+use async_trait::async_trait;
 use commands::clock::SystemClock;
+use commands::effect::Effect;
 use commands::identity::workspace::{self, PLATFORM};
-use commands::{Actor, Context};
+use commands::{Actor, Context, Instruction};
+use domain::commerce::cart::Cart;
+use domain::kernel::{Decider as _, Recorded, Unreadable};
+use infra::subscription::reactor::Reactor;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, PgConnection};
 use tests::answer::send;
+use tests::app::TestApp;
 use tests::database::administrator;
 use tests::process::{Premises, until};
+use tokio_util::sync::CancellationToken;
 
 const CARTS: &str = "/api/ecommerce/carts";
 const WAITS: &str = "waits behind an earlier event";
@@ -208,6 +217,89 @@ async fn an_event_that_no_process_can_read_holds_up_its_stream_only_and_is_answe
     at.projected().await;
     assert_eq!(status(&at, &sick).await, "confirmed");
     at.must_equal_a_rebuild().await;
+}
+
+/// Hears carts; one of them it cannot read until that is mended, and another takes as long as the test likes.
+#[derive(Default)]
+struct Picky {
+    sick: OnceLock<String>,
+    slow: OnceLock<String>,
+    mended: AtomicBool,
+    go_on: CancellationToken,
+    /// Cart and sequence of what it has answered.
+    answered: Mutex<Vec<(String, i64)>>,
+}
+
+struct Picking(Arc<Picky>);
+
+#[async_trait]
+impl Effect for Picking {
+    fn name(&self) -> &'static str {
+        "picky"
+    }
+
+    fn listens_to(&self) -> &'static [&'static str] {
+        &[Cart::NAME]
+    }
+
+    async fn perform(&self, event: &Recorded) -> Result<Vec<Instruction>, Unreadable> {
+        if self.0.sick.get() == Some(&event.id) && !self.0.mended.load(SeqCst) {
+            let (position, event_type) = (event.position, event.event_type.clone());
+            return Err(Unreadable { position, event_type, version: "1".into(), reason: "sick".into() });
+        }
+        if self.0.slow.get() == Some(&event.id) {
+            self.0.go_on.cancelled().await;
+        }
+        self.0.answered.lock().unwrap().push((event.id.clone(), event.sequence));
+        Ok(Vec::new())
+    }
+}
+
+impl Picky {
+    /// The sequences that were answered of a cart, in order.
+    fn of(&self, cart: &str) -> Vec<i64> {
+        let answered = self.answered.lock().unwrap();
+        answered.iter().filter(|(id, _)| id == cart).map(|(_, sequence)| *sequence).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_told_to_wait_and_is_not_written_yet_is_tried_again_in_its_turn() {
+    let picky = Arc::new(Picky::default());
+    let app = TestApp::reacting(vec![Reactor::Effect(Box::new(Picking(picky.clone())))]).await;
+    let (pool, owner) = (app.store.pool().clone(), &app.owner);
+    let open = || owner.create(CARTS, json!({"currency": "USD"}));
+    let (sick, slow, well) = (open().await, open().await, open().await);
+    let change = async |cart: &str, quantity: i64| {
+        let set = owner.put(&format!("{CARTS}/{cart}/lines/TEE"), json!({"quantity": quantity})).await;
+        assert_eq!(set.status, 200, "{set:?}");
+    };
+    let parked = async || -> i64 {
+        let count = sqlx::query_scalar("select count(*) from parked where subscription = 'picky'");
+        count.fetch_one(&pool).await.unwrap()
+    };
+    until("all are heard", || async { picky.of(&well) == [1] }).await;
+    picky.sick.set(sick.clone()).unwrap();
+    change(&sick, 1).await;
+    until("it is parked", || async { parked().await == 1 }).await;
+
+    // While an earlier event is not answered, nothing behind it is written.
+    picky.slow.set(slow.clone()).unwrap();
+    change(&slow, 1).await;
+    change(&sick, 2).await;
+    change(&well, 1).await;
+    until("those behind it are heard", || async { picky.of(&well) == [1, 2] }).await;
+    picky.mended.store(true, SeqCst);
+    assert_eq!(infra::subscription::parked::ask_again(&pool, "picky").await.unwrap(), 1);
+    let early = async { until("it is tried again", || async { picky.of(&sick) != [1] }).await };
+    let early = tokio::time::timeout(Duration::from_secs(2), early).await;
+    assert!(early.is_err(), "it is tried again without what follows: {:?}", picky.of(&sick));
+
+    picky.go_on.cancel();
+    until("nothing waits any more", || async { parked().await == 0 && picky.of(&sick).len() == 3 }).await;
+    change(&sick, 3).await;
+    until("what comes later is heard", || async { picky.of(&sick).len() == 4 }).await;
+    assert_eq!(picky.of(&sick), [1, 2, 3, 4]);
 }
 
 /// A rule of the database that rows of one cart break; it counts how often.
