@@ -47,11 +47,8 @@ impl Stage {
         Process::start(&mut self.command(arguments, failpoints))
     }
 
-    /// `mewayz relay …`, to be started.
+    /// `mewayz relay …`, to be started. What it logs is shown with the test's failure.
     pub fn command(&self, arguments: &[&str], failpoints: &str) -> Command {
-        let log = std::env::var("RELAY_LOG").map_or(Stdio::null(), |path| {
-            std::fs::File::options().create(true).append(true).open(path).unwrap().into()
-        });
         let mut relay = Command::new(program());
         self.to_kafka(&mut relay)
             .arg("relay")
@@ -60,7 +57,7 @@ impl Stage {
             .env("FAILPOINTS", failpoints)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log);
+            .stderr(Stdio::inherit());
         relay
     }
 
