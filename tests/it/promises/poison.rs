@@ -278,7 +278,7 @@ async fn what_was_told_to_wait_and_is_not_written_yet_is_tried_again_in_its_turn
         let count = sqlx::query_scalar("select count(*) from parked where subscription = 'picky'");
         count.fetch_one(&pool).await.unwrap()
     };
-    until("all are heard", || async { picky.of(&well) == [1] }).await;
+    until("all are heard", || async { [&sick, &slow, &well].iter().all(|cart| picky.of(cart) == [1]) }).await;
     picky.sick.set(sick.clone()).unwrap();
     change(&sick, 1).await;
     until("it is parked", || async { parked().await == 1 }).await;
