@@ -1,8 +1,9 @@
 //! Failpoint: a named place in the code where a test can kill, delay or fail the process.
 //!
 //! `FAILPOINTS="relay.after_produce=kill@3;appender.sent=sleep:200%0.1"` names actions: `kill` (SIGKILL to itself),
-//! `sleep:<ms>`, `error`; every time, at the n-th hit (`@n`), or with a probability (`%p`, drawn from
-//! `FAILPOINTS_SEED`). Without `debug_assertions` and the feature `failpoints` a failpoint compiles to nothing.
+//! `stop` (SIGSTOP to itself), `sleep:<ms>`, `error`; every time, at the n-th hit (`@n`), or with a probability (`%p`,
+//! drawn from `FAILPOINTS_SEED`). Without `debug_assertions` and the feature `failpoints` a failpoint compiles to
+//! nothing.
 
 /// A named place where a test can step in: `failpoint!("relay.before_commit")`.
 ///
@@ -56,6 +57,7 @@ mod on {
     #[derive(Debug, Clone, Copy, PartialEq)]
     pub(super) enum Action {
         Kill,
+        Stop,
         Sleep(Duration),
         Error,
     }
@@ -114,6 +116,10 @@ mod on {
                     std::thread::sleep(time);
                     false
                 }
+                Some(Action::Stop) => {
+                    kill(Pid::this(), Signal::SIGSTOP).expect("a process may stop itself");
+                    false
+                }
                 Some(Action::Kill) => {
                     kill(Pid::this(), Signal::SIGKILL).expect("a process may kill itself");
                     // The signal may reach another thread first; this one goes no further.
@@ -136,6 +142,7 @@ mod on {
         };
         let action = match action.split_once(':') {
             None if action == "kill" => Action::Kill,
+            None if action == "stop" => Action::Stop,
             None if action == "error" => Action::Error,
             Some(("sleep", ms)) => Action::Sleep(Duration::from_millis(ms.parse().ok()?)),
             _ => return None,

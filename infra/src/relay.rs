@@ -7,7 +7,9 @@
 //!
 //! Kafka may be away for as long as it likes: nothing waits for the relay, and it catches up.
 
+mod ends;
 mod error;
+mod found;
 mod leader;
 pub mod progress;
 pub mod rebuild;
@@ -23,7 +25,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use ends::Held;
 pub use error::RelayError;
+use found::Found;
 use leader::{Batch, Leader};
 use progress::Progress;
 pub use topics::{PATIENCE, Quiet};
@@ -35,6 +39,8 @@ const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(5), Duration::fr
 const TRY_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How long a transaction under way is waited for when the relay is told to stop.
 const GRACE: Duration = Duration::from_secs(3);
+/// Events read from the store at once where partitions are compared with it.
+const TAIL: i64 = 2000;
 /// How often the lag is told while nothing happens.
 const REPORT: Duration = Duration::from_secs(1);
 
@@ -149,26 +155,26 @@ impl Relay {
 
     /// Takes over and relays, until something fails.
     async fn lead(&self, led: &mut bool, shutdown: &CancellationToken) -> Result<(), RelayError> {
-        let (leader, progress) = tokio::select! {
+        let (leader, progress, held) = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
             taken = self.take_over(*led) => taken?,
         };
         *led = true;
-        let position = progress.position;
+        let (position, after) = (progress.position, held.after);
         self.state.send_modify(|state| (state.position, state.leading) = (position, true));
         tracing::info!(position, topic_epoch = %progress.topic_epoch, "the relay leads");
 
         let (batches, waiting) = mpsc::channel(1);
         let state = self.state.clone();
         let writing = blocking(move || {
-            leader.write(waiting, progress, |position| {
+            leader.write(waiting, progress, &held, |position| {
                 state.send_modify(|state| {
                     state.position = position;
                     state.head = state.head.max(position);
                 });
             })
         });
-        let read = self.read(position, batches, shutdown).await;
+        let read = self.read(after, batches, shutdown).await;
         if !shutdown.is_cancelled() {
             return writing.await.and(read);
         }
@@ -177,58 +183,35 @@ impl Relay {
     }
 
     /// Becomes the leader: fences who led, then finds out how far the topics are, and says so in its own name.
-    async fn take_over(&self, led: bool) -> Result<(Leader, Progress), RelayError> {
-        let config = self.config.clone();
+    async fn take_over(&self, led: bool) -> Result<(Leader, Progress, Held), RelayError> {
         if led && self.another_has_led().await? {
             return Err(RelayError::Fenced);
         }
-        let leader = blocking(move || Leader::new(&config)).await?;
         let config = self.config.clone();
-        let (leader, there) = blocking(move || {
-            let topics = topics::list(leader.client(), &config)?;
-            Ok((leader, topics))
-        })
-        .await?;
-        let expected = topics::expected(&self.config);
-        for (topic, &there) in &there {
-            let wanted = expected.get(topic).copied().unwrap_or(self.config.partitions);
-            if there != wanted {
-                return Err(RelayError::Partitions { topic: topic.clone(), there, wanted });
-            }
-        }
-        let mut missing = expected;
-        missing.retain(|topic, _| !there.contains_key(topic));
-
-        let (leader, known) = if missing.contains_key(&self.config.progress_topic()) {
-            (leader, None)
-        } else {
-            let config = self.config.clone();
-            blocking(move || {
-                let claim = Uuid::now_v7();
-                leader.claim(claim)?;
-                Ok((leader, progress::read_before(claim, &config)?))
-            })
-            .await?
-        };
+        let found = blocking(move || Found::new(&config)).await?;
         // Somebody may have led since this was asked above; only now can nobody else.
-        if led && known.as_ref().is_none_or(|progress| progress.relay != self.id) {
+        if led && found.known.as_ref().is_none_or(|progress| progress.relay != self.id) {
             return Err(RelayError::Fenced);
         }
-        let progress = match known {
-            Some(known) => {
-                self.must_continue(&known, &missing).await?;
-                Progress { relay: self.id, ..known }
-            }
-            None => {
-                let config = self.config.clone();
-                blocking(move || topics::must_be_empty(&there, &config)).await?;
-                let topic_epoch = Uuid::now_v7();
-                let (relay, ends) = (self.id, BTreeMap::new());
-                Progress { position: 0, event_id: None, topic_epoch, relay, ends }
-            }
-        };
-        topics::create(&missing, &self.config).await?;
-        blocking(move || leader.announce(&progress).map(|()| (leader, progress))).await
+        self.must_continue(&found).await?;
+        let progress = found.known.unwrap_or_else(|| Progress {
+            position: 0,
+            event_id: None,
+            topic_epoch: Uuid::now_v7(),
+            relay: self.id,
+            ends: BTreeMap::new(),
+        });
+        let progress = Progress { relay: self.id, ..progress };
+        let held = Held::new(&found.ends, &progress, &found.waiting, &self.config);
+        if held.after < progress.position {
+            tracing::warn!(
+                after = held.after,
+                "partitions lack events that the progress tells of; they are sent again"
+            );
+        }
+        topics::create(&found.missing, &self.config).await?;
+        let leader = found.leader;
+        blocking(move || leader.announce(&progress).map(|()| (leader, progress, held))).await
     }
 
     /// Whether a relay other than this was the last to lead, or somebody is making the topics anew.
@@ -246,29 +229,34 @@ impl Relay {
         .await
     }
 
-    /// The topics must hold the beginning of this very log.
-    async fn must_continue(
-        &self,
-        known: &Progress,
-        missing: &BTreeMap<String, i32>,
-    ) -> Result<(), RelayError> {
-        let position = known.position;
+    /// The topics must hold the beginning of this very log, each partition without a gap.
+    async fn must_continue(&self, found: &Found) -> Result<(), RelayError> {
+        let Some(known) = &found.known else {
+            let held = found.ends.iter().find(|(_, end)| end.shortened || end.last.is_some());
+            return held.map_or(Ok(()), |((topic, _), _)| {
+                let (topic, progress) = (topic.clone(), self.config.progress_topic());
+                Err(RelayError::ProgressLost { topic, progress })
+            });
+        };
+        let beyond = found.ends.values().filter_map(|end| end.beyond.last());
+        let position = beyond.map(|(at, _)| *at).max().unwrap_or_default().max(known.position);
         let head = self.store.head().await?;
         if position > head {
             return Err(RelayError::Ahead { position, head });
         }
-        if position > 0 {
-            let last = self.store.read(position - 1, 1).await?;
+        if known.position > 0 {
+            let last = self.store.read(known.position - 1, 1).await?;
             if last.first().map(|event| event.event_id) != known.event_id {
-                return Err(RelayError::Diverged { position });
+                return Err(RelayError::Diverged { position: known.position });
             }
         }
-        for (topic, _) in topics::of_events(missing, &self.config) {
+        self.must_be_whole(found, known.position, position).await?;
+        for (topic, _) in topics::of_events(&found.missing, &self.config) {
             let context = self.config.context(topic).unwrap_or_default();
             let relayed = sqlx::query_scalar!(
                 r#"select exists (select from events where position <= $1
                                   and starts_with(aggregate_type, $2)) as "relayed!""#,
-                position,
+                known.position,
                 format!("{context}.")
             )
             .fetch_one(self.store.pool())
@@ -278,6 +266,32 @@ impl Relay {
             }
         }
         Ok(())
+    }
+
+    /// What partitions hold beyond the progress must be what the log has for them there, up to the last.
+    async fn must_be_whole(&self, found: &Found, mut after: i64, upto: i64) -> Result<(), RelayError> {
+        let mut held: BTreeMap<_, _> =
+            found.ends.iter().map(|(partition, end)| (partition, end.beyond.iter().peekable())).collect();
+        while after < upto {
+            let page = self.store.read(after, TAIL.min(upto - after)).await?;
+            let Some(last) = page.last() else { break };
+            after = last.position;
+            for event in &page {
+                let record = record::record(event);
+                let number = record::partition(record.key.as_bytes(), self.config.partitions);
+                let partition = (self.config.topic(&record.context), number);
+                let Some(held) = held.get_mut(&partition) else { continue };
+                let position = event.position;
+                match held.peek() {
+                    Some((at, event_id)) if *at == position && *event_id == event.event_id => _ = held.next(),
+                    Some((at, _)) if *at == position => return Err(RelayError::Diverged { position }),
+                    Some(_) => return Err(found::torn(&partition)),
+                    None => {}
+                }
+            }
+        }
+        let left_over = held.into_iter().find_map(|(partition, mut held)| held.next().map(|_| partition));
+        left_over.map_or(Ok(()), |partition| Err(found::torn(partition)))
     }
 
     /// Reads the log and hands it on, in batches of one transaction each.

@@ -19,6 +19,9 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::gate::Gate;
+use crate::process::free_address;
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The brokers that tests share.
@@ -159,10 +162,27 @@ fn read(message: &BorrowedMessage<'_>) -> Read {
 /// If Kafka does not answer.
 #[must_use]
 pub fn ends(brokers: &str, prefix: &str) -> i64 {
-    let consumer: BaseConsumer =
-        ClientConfig::new().set("bootstrap.servers", brokers).create().expect("a consumer");
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("isolation.level", "read_uncommitted")
+        .create()
+        .expect("a consumer");
     let end = |(topic, partition): (String, i32)| end_of(&consumer, &topic, partition);
     partitions(&consumer, prefix).into_iter().map(end).sum()
+}
+
+/// Whether a transaction is open in a partition. Blocks.
+///
+/// # Panics
+/// If Kafka does not answer.
+#[must_use]
+pub fn is_open(brokers: &str, topic: &str, partition: i32) -> bool {
+    let end = |isolation: &str| {
+        let mut settings = ClientConfig::new();
+        settings.set("bootstrap.servers", brokers).set("isolation.level", isolation);
+        end_of(&settings.create().expect("a consumer"), topic, partition)
+    };
+    end("read_uncommitted") > end("read_committed")
 }
 
 /// Where a partition ends. A broker that has just come back does not lead it yet, and is asked again.
@@ -203,7 +223,28 @@ pub fn write_topic<'a>(
     let admin: AdminClient<DefaultClientContext> = settings.create().expect("an admin client");
     let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
     futures::executor::block_on(admin.create_topics(&[new], &AdminOptions::new())).expect("Kafka answers");
-    let producer: BaseProducer = settings.create().expect("a producer");
+    send(&settings.create().expect("a producer"), topic, records);
+}
+
+/// Writes records in a transaction, each to its topic and partition, and leaves it open. Blocks.
+///
+/// # Panics
+/// If Kafka does not take them.
+#[must_use]
+pub fn open_transaction<'a>(
+    brokers: &str,
+    transactional_id: &str,
+    records: impl IntoIterator<Item = (&'a str, i32, &'a Read)>,
+) -> BaseProducer {
+    let producer = transactional(brokers, transactional_id);
+    producer.begin_transaction().expect("begun");
+    for (topic, partition, record) in records {
+        send(&producer, topic, [(partition, record)]);
+    }
+    producer
+}
+
+fn send<'a>(producer: &BaseProducer, topic: &str, records: impl IntoIterator<Item = (i32, &'a Read)>) {
     for (partition, record) in records {
         let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
             headers.insert(Header { key, value: Some(value.as_str()) })
@@ -223,12 +264,17 @@ pub fn write_topic<'a>(
 /// # Panics
 /// If Kafka does not do it.
 pub fn fence(brokers: &str, transactional_id: &str) {
+    drop(transactional(brokers, transactional_id));
+}
+
+fn transactional(brokers: &str, transactional_id: &str) -> BaseProducer {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("transactional.id", transactional_id)
         .create()
         .expect("a producer");
-    producer.init_transactions(PATIENCE).expect("fenced");
+    producer.init_transactions(PATIENCE).expect("whoever had the id is fenced");
+    producer
 }
 
 /// Removes topics. Blocks.
@@ -275,6 +321,34 @@ impl Broker {
     #[must_use]
     pub fn start() -> Self {
         let broker = Self(tempfile::tempdir().expect("a folder"));
+        broker.start_again();
+        broker
+    }
+
+    /// Starts one that reaches itself through a gate, as a broker reaches others: while the gate is closed, it writes no
+    /// marker of a transaction, nor a record of one. Its clients do not come through there.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start_behind(gate: &Gate) -> Self {
+        let broker = Self(tempfile::tempdir().expect("a folder"));
+        let (port, controller) = (free_address().port(), free_address().port());
+        let settings = format!(
+            "listeners=PLAINTEXT://127.0.0.1:{port},INNER://{},CONTROLLER://127.0.0.1:{controller}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{port},INNER://{}\n\
+             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,INNER:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+             inter.broker.listener.name=INNER\n",
+            gate.inside, gate.outside
+        );
+        let files = [
+            ("kafka.port", port.to_string()),
+            ("kafka.controller.port", controller.to_string()),
+            ("kafka.properties", settings),
+        ];
+        for (name, content) in files {
+            std::fs::write(broker.0.path().join(name), content).expect("written");
+        }
         broker.start_again();
         broker
     }

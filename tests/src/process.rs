@@ -55,6 +55,17 @@ impl Process {
         self.0.try_wait().expect("a child can be asked").is_none()
     }
 
+    /// Whether it stands still, by a signal.
+    ///
+    /// # Panics
+    /// If the system does not tell.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        let id = self.id().to_string();
+        let state = Command::new("ps").args(["-o", "state=", "-p", &id]).output().expect("ps runs");
+        state.stdout.starts_with(b"T")
+    }
+
     /// How it has ended.
     ///
     /// # Panics

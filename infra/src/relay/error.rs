@@ -34,6 +34,16 @@ pub enum RelayError {
     Partitions { topic: String, there: i32, wanted: i32 },
     #[error("the progress topic does not show how far this relay has come; it is looked at again")]
     ProgressUnseen,
+    #[error(
+        "a transaction hangs in topic {topic}, partition {partition}, and is none of this relay's: end it with \
+         `kafka-transactions.sh find-hanging` and `abort`; it is looked at again"
+    )]
+    Hanging { topic: String, partition: i32 },
+    #[error(
+        "a transaction is missing in topic {topic}, partition {partition}, before others that are there; \
+         `mewayz relay rebuild` makes the topics anew from the store"
+    )]
+    Torn { topic: String, partition: i32 },
     #[error("the progress topic holds a record that is no progress")]
     StrangeProgress(#[source] serde_json::Error),
     #[error("Kafka does not do as it is asked")]
@@ -48,7 +58,7 @@ impl RelayError {
     /// Whether trying again is of no use: somebody has to look.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        !matches!(self, Self::Kafka(_) | Self::Store(_) | Self::ProgressUnseen)
+        !matches!(self, Self::Kafka(_) | Self::Store(_) | Self::ProgressUnseen | Self::Hanging { .. })
     }
 }
 

@@ -13,6 +13,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::ends::{Held, Partition};
 use super::progress::{self, Progress};
 use super::record::{OutgoingRecord, partition, record};
 use super::topics::{PATIENCE, Quiet};
@@ -83,6 +84,17 @@ impl Leader {
         self.producers[0].producer.client()
     }
 
+    /// Closes what hangs of these producers' transactions in partitions, as aborted. Blocks.
+    ///
+    /// A partition takes the next transaction of the same producer for what goes on there, and its marker for the end
+    /// of both.
+    pub(super) fn close<'a>(
+        &self,
+        partitions: impl Iterator<Item = &'a Partition> + Clone,
+    ) -> Result<(), RelayError> {
+        self.producers.iter().try_for_each(|transactions| transactions.abort_in(partitions.clone()))
+    }
+
     /// Marks a place in the progress topic that comes after all who led before.
     pub(super) fn claim(&self, claim: Uuid) -> Result<(), RelayError> {
         self.producers[0].write(&[], (progress::CLAIM, &claim.to_string()))
@@ -93,22 +105,30 @@ impl Leader {
         self.producers[1].write(&[], (progress::KEY, &progress.to_json()))
     }
 
-    /// Writes batch after batch until there are no more, telling each position it has reached.
+    /// Writes batch after batch until there are no more, what the partitions lack of them, telling each position it has
+    /// reached.
     pub(super) fn write(
         self,
         mut batches: mpsc::Receiver<Batch>,
         mut progress: Progress,
+        held: &Held,
         committed: impl Fn(i64),
     ) -> Result<(), RelayError> {
         let mut turns = self.producers.iter().cycle();
-        while let Some(batch) = batches.blocking_recv() {
+        let mut after = held.after;
+        while let Some(mut batch) = batches.blocking_recv() {
             let first = batch.records.first().map_or(0, |(_, record)| record.position);
-            assert_eq!(first, progress.position + 1, "the log is relayed without a gap");
-            progress.position = batch.last.0;
-            progress.event_id = Some(batch.last.1);
-            for (_, record) in &batch.records {
+            assert_eq!(first, after + 1, "the log is relayed without a gap");
+            after = batch.last.0;
+            batch.records.retain(|(topic, record)| {
                 let partition = partition(record.key.as_bytes(), self.partitions);
                 progress.advance(&record.context, partition, self.partitions, record.position);
+                held.lacks(topic, partition, record.position)
+            });
+            if after > progress.position {
+                (progress.position, progress.event_id) = (after, Some(batch.last.1));
+            } else if batch.records.is_empty() {
+                continue;
             }
             let transactions = turns.next().expect("a cycle has no end");
             transactions.write(&batch.records, (progress::KEY, &progress.to_json()))?;
@@ -147,6 +167,16 @@ impl Transactions {
             self.patiently(true, || self.producer.abort_transaction(PATIENCE))?;
             attempt += 1;
         }
+    }
+
+    /// A transaction with a record in each of these partitions, aborted.
+    fn abort_in<'a>(&self, partitions: impl Iterator<Item = &'a Partition>) -> Result<(), RelayError> {
+        self.producer.begin_transaction()?;
+        for (topic, partition) in partitions {
+            self.send(BaseRecord::to(topic).partition(*partition).key(progress::CLAIM).payload(""))?;
+        }
+        self.drain()?;
+        Ok(self.patiently(true, || self.producer.abort_transaction(PATIENCE))?)
     }
 
     fn attempt(&self, records: &[(String, OutgoingRecord)], (key, value): (&str, &str)) -> KafkaResult<()> {

@@ -51,8 +51,16 @@ impl Progress {
             self.ends.insert(context.to_owned(), vec![0; index(partitions)]);
         }
         if let Some(end) = self.ends.get_mut(context).and_then(|ends| ends.get_mut(index(partition))) {
-            *end = position;
+            *end = position.max(*end);
         }
+    }
+
+    /// The position of the last event in a partition; 0 where there is none.
+    #[must_use]
+    pub fn end(&self, context: &str, partition: i32) -> i64 {
+        let end =
+            usize::try_from(partition).ok().and_then(|partition| self.ends.get(context)?.get(partition));
+        end.copied().unwrap_or_default()
     }
 
     pub(super) fn to_json(&self) -> String {

@@ -142,6 +142,14 @@ pub fn position(record: &impl Message) -> Result<i64, StrangeRecord> {
     parsed(record, POSITION)
 }
 
+/// The id of a record's event.
+///
+/// # Errors
+/// [`StrangeRecord`].
+pub(super) fn event_id(record: &impl Message) -> Result<Uuid, StrangeRecord> {
+    parsed(record, "ce_id")
+}
+
 fn parsed<T: FromStr>(record: &impl Message, name: &'static str) -> Result<T, StrangeRecord> {
     header(record, name).and_then(|value| value.parse().ok()).ok_or(StrangeRecord(name))
 }

@@ -212,20 +212,6 @@ pub(super) async fn delete(topics: &BTreeMap<String, i32>, config: &RelayConfig)
     until(admin, config, |there| topics.keys().all(|name| !there.contains_key(name))).await
 }
 
-/// Topics of events that hold something, with nothing that says how far they go, are not to be written to. Blocks.
-pub(super) fn must_be_empty(topics: &BTreeMap<String, i32>, config: &RelayConfig) -> Result<(), RelayError> {
-    let admin = config.admin()?;
-    for (topic, partitions) in of_events(topics, config) {
-        for partition in 0..partitions {
-            if admin.inner().fetch_watermarks(topic, partition, PATIENCE)?.1 > 0 {
-                let (topic, progress) = (topic.to_owned(), config.progress_topic());
-                return Err(RelayError::ProgressLost { topic, progress });
-            }
-        }
-    }
-    Ok(())
-}
-
 fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
 }

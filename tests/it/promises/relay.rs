@@ -4,6 +4,7 @@
 
 mod altered;
 mod exact;
+mod hanging;
 mod outage;
 mod rebuild;
 pub mod stage;

@@ -66,9 +66,7 @@ impl Reading<'_> {
 
 /// The position of the last event of a partition.
 pub(super) fn end(progress: &Progress, (context, partition): &Place) -> i64 {
-    let ends = progress.ends.get(context);
-    let end = usize::try_from(*partition).ok().and_then(|partition| ends?.get(partition));
-    end.copied().unwrap_or_default()
+    progress.end(context, *partition)
 }
 
 #[async_trait]

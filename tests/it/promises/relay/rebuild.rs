@@ -2,13 +2,12 @@
 
 use std::time::Instant;
 
+use infra::relay::RelayError;
 use infra::relay::progress::Progress;
-use infra::relay::{Relay, RelayError};
 use nix::sys::signal::Signal;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tests::kafka::{Read, delete_topics, write_topic};
 use tests::log::append_some;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::stage::{PATIENCE, Stage};
@@ -97,15 +96,6 @@ async fn nothing_is_written_to_topics_that_do_not_belong_to_this_log(
 }
 
 impl Stage {
-    /// Runs a relay that is expected to stop.
-    async fn run_relay(&self) -> Result<(), RelayError> {
-        append_some(&self.store, 0).await;
-        let run = Relay::new(self.store.clone(), self.config.clone());
-        let stop = CancellationToken::new();
-        let ended = tokio::time::timeout(std::time::Duration::from_secs(30), run.run(stop)).await;
-        ended.expect("the relay stops by itself")
-    }
-
     async fn epoch(&self) -> Uuid {
         let progress: Progress = serde_json::from_str(&self.read_progress().await.value).unwrap();
         progress.topic_epoch

@@ -7,10 +7,11 @@ use std::time::Duration;
 use commands::EventStore;
 use infra::relay::progress::Progress;
 use infra::relay::verify::{Verified, verify};
-use infra::relay::{Relay, RelayConfig, RelayState};
+use infra::relay::{Relay, RelayConfig, RelayError, RelayState};
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tests::kafka::{Read, brokers, ends, prefix, read_topics};
+use tests::log::append_some;
 pub use tests::process::until;
 use tests::process::{Process, program};
 use tokio::sync::watch;
@@ -81,6 +82,15 @@ impl Stage {
         }
         stop.cancel();
         running.await.unwrap();
+    }
+
+    /// Runs a relay that is expected to stop.
+    pub async fn run_relay(&self) -> Result<(), RelayError> {
+        append_some(&self.store, 0).await;
+        let run = Relay::new(self.store.clone(), self.config.clone());
+        let stop = CancellationToken::new();
+        let ended = tokio::time::timeout(Duration::from_secs(30), run.run(stop)).await;
+        ended.expect("the relay stops by itself")
     }
 
     pub async fn verify(&self) -> Verified {

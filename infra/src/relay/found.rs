@@ -1,0 +1,109 @@
+//! Found: what one who takes over has found, with nothing left open.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::ends::{End, Ends, Held, Partition};
+use super::leader::Leader;
+use super::progress::{self, Progress};
+use super::topics::{self, PATIENCE};
+use super::{LOOK_AGAIN, RelayConfig, RelayError};
+
+/// How long after the first look a second must show the same, before events are sent again.
+const LOOK_TWICE: Duration = Duration::from_secs(1);
+
+/// Who leads now, and where.
+pub(super) struct Found {
+    pub leader: Leader,
+    /// The topics that are to be made, with their numbers of partitions.
+    pub missing: BTreeMap<String, i32>,
+    /// The newest progress.
+    pub known: Option<Progress>,
+    pub ends: BTreeMap<Partition, End>,
+    /// Where a committed transaction hangs: its producer's next one there will be taken for its end, and commit both.
+    pub waiting: BTreeSet<Partition>,
+}
+
+impl Found {
+    /// Fences who led, closes what hangs, and looks. Blocks.
+    pub(super) fn new(config: &RelayConfig) -> Result<Self, RelayError> {
+        let leader = Leader::new(config)?;
+        let there = topics::list(leader.client(), config)?;
+        let mut missing = topics::expected(config);
+        for (topic, &there) in &there {
+            let wanted = missing.remove(topic).unwrap_or(config.partitions);
+            if there != wanted {
+                return Err(RelayError::Partitions { topic: topic.clone(), there, wanted });
+            }
+        }
+        let progress_topic = config.progress_topic();
+        let (progress, events): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            there.into_iter().partition(|(topic, _)| *topic == progress_topic);
+        let ends = Ends::new(config)?;
+
+        // Each progress says what those before it say: what is aborted here costs nothing.
+        close(&leader, &ends, &ends.open(&progress)?, &progress)?;
+        let known = if progress.is_empty() {
+            None
+        } else {
+            let claim = Uuid::now_v7();
+            leader.claim(claim)?;
+            progress::read_before(claim, config)?
+        };
+        let position = known.as_ref().map_or(0, |progress| progress.position);
+
+        // What the progress tells of was committed, and will be where it hangs; what it does not, will be sent again.
+        let (mut hanging, mut waiting) = (ends.open(&events)?, BTreeSet::new());
+        for (partition, offset) in &hanging {
+            match ends.span(partition, *offset)? {
+                Some((_, last)) if last <= position => _ = waiting.insert(partition.clone()),
+                Some((first, _)) if first <= position => return Err(torn(partition)),
+                _ => {}
+            }
+        }
+        hanging.retain(|partition, _| !waiting.contains(partition));
+        close(&leader, &ends, &hanging, &events)?;
+        let found = ends.ends(&events, position)?;
+        let held = known.as_ref().map(|known| Held::new(&found, known, &waiting, config));
+        if held.is_some_and(|held| held.after < position) {
+            // A broker that has just come back may show less than there is.
+            std::thread::sleep(LOOK_TWICE);
+            if ends.ends(&events, position)? != found {
+                return Err(RelayError::ProgressUnseen);
+            }
+        }
+        Ok(Self { leader, missing, known, ends: found, waiting })
+    }
+}
+
+/// Closes transactions that hang, as aborted, and waits until they are.
+fn close(
+    leader: &Leader,
+    ends: &Ends<'_>,
+    hanging: &BTreeMap<Partition, i64>,
+    topics: &BTreeMap<String, i32>,
+) -> Result<(), RelayError> {
+    if hanging.is_empty() {
+        return Ok(());
+    }
+    tracing::warn!(partitions = ?hanging.keys(), "Kafka has left a transaction open; it is closed");
+    leader.close(hanging.keys())?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let open = ends.open(topics)?;
+        let Some((topic, partition)) = open.into_keys().find(|partition| hanging.contains_key(partition))
+        else {
+            return Ok(());
+        };
+        if Instant::now() > deadline {
+            return Err(RelayError::Hanging { topic, partition });
+        }
+        std::thread::sleep(LOOK_AGAIN.1);
+    }
+}
+
+pub(super) fn torn((topic, partition): &Partition) -> RelayError {
+    RelayError::Torn { topic: topic.clone(), partition: *partition }
+}
