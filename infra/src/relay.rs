@@ -18,6 +18,8 @@ mod topics;
 pub mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use commands::EventStore;
@@ -25,7 +27,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use ends::Held;
+use ends::{Ends, Held, Partition};
 pub use error::RelayError;
 use found::Found;
 use leader::{Batch, Leader};
@@ -39,6 +41,8 @@ const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(5), Duration::fr
 const TRY_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How long a transaction under way is waited for when the relay is told to stop.
 const GRACE: Duration = Duration::from_secs(3);
+/// How long nothing must have been written before what was is looked for.
+const SETTLE: Duration = Duration::from_secs(1);
 /// Events read from the store at once where partitions are compared with it.
 const TAIL: i64 = 2000;
 /// How often the lag is told while nothing happens.
@@ -92,6 +96,14 @@ impl RelayState {
     pub fn lag(&self) -> i64 {
         (self.head - self.position).max(0)
     }
+}
+
+/// How far a leader has read the log.
+struct Reading {
+    /// The last position that was handed on to be written.
+    handed_on: AtomicI64,
+    /// Whether nothing is to be handed on for now.
+    held_up: watch::Sender<bool>,
 }
 
 /// The relay of one event store.
@@ -160,21 +172,25 @@ impl Relay {
             taken = self.take_over(*led) => taken?,
         };
         *led = true;
-        let (position, after) = (progress.position, held.after);
+        let (position, after, waiting) = (progress.position, held.after, held.waiting.clone());
         self.state.send_modify(|state| (state.position, state.leading) = (position, true));
         tracing::info!(position, topic_epoch = %progress.topic_epoch, "the relay leads");
 
-        let (batches, waiting) = mpsc::channel(1);
+        let (batches, to_write) = mpsc::channel(1);
         let state = self.state.clone();
         let writing = blocking(move || {
-            leader.write(waiting, progress, &held, |position| {
+            leader.write(to_write, progress, &held, |position| {
                 state.send_modify(|state| {
                     state.position = position;
                     state.head = state.head.max(position);
                 });
             })
         });
-        let read = self.read(after, batches, shutdown).await;
+        let reading = Reading { handed_on: AtomicI64::new(after), held_up: watch::Sender::new(false) };
+        let read = tokio::select! {
+            read = self.read(&reading, batches, shutdown) => read,
+            unsettled = self.settle(&reading, &waiting) => Err(unsettled),
+        };
         if !shutdown.is_cancelled() {
             return writing.await.and(read);
         }
@@ -202,15 +218,8 @@ impl Relay {
             ends: BTreeMap::new(),
         });
         let progress = Progress { relay: self.id, ..progress };
-        let held = Held::new(&found.ends, &progress, &found.waiting, &self.config);
-        if held.after < progress.position {
-            tracing::warn!(
-                after = held.after,
-                "partitions lack events that the progress tells of; they are sent again"
-            );
-        }
         topics::create(&found.missing, &self.config).await?;
-        let leader = found.leader;
+        let (leader, held) = (found.leader, found.held);
         blocking(move || leader.announce(&progress).map(|()| (leader, progress, held))).await
     }
 
@@ -297,13 +306,14 @@ impl Relay {
     /// Reads the log and hands it on, in batches of one transaction each.
     async fn read(
         &self,
-        mut after: i64,
+        reading: &Reading,
         batches: mpsc::Sender<Batch>,
         shutdown: &CancellationToken,
     ) -> Result<(), RelayError> {
         let (mut newest, mut state) = (self.store.newest(), self.state());
+        let mut held_up = reading.held_up.subscribe();
         let mut topics: BTreeSet<String> = topics::expected(&self.config).into_keys().collect();
-        let mut pause = LOOK_AGAIN.0;
+        let (mut after, mut pause) = (reading.handed_on.load(Relaxed), LOOK_AGAIN.0);
         let limit = i64::try_from(self.config.batch_records).unwrap_or(i64::MAX);
         loop {
             newest.mark_unchanged();
@@ -335,6 +345,8 @@ impl Relay {
                 topics::create(&new, &self.config).await?;
                 topics.extend(new.into_keys());
                 after = batch.position();
+                _ = held_up.wait_for(|held_up| !held_up).await;
+                reading.handed_on.store(after, Relaxed);
                 if batches.send(batch).await.is_err() {
                     return Ok(());
                 }
@@ -345,6 +357,46 @@ impl Relay {
                     _ = state.wait_for(|state| state.position >= after) => {}
                     () = batches.closed() => return Ok(()),
                 }
+            }
+        }
+    }
+
+    /// Looks, once nothing was written for a while, whether all that was can be read; ends if not.
+    ///
+    /// A broker that is killed right after it has answered the last commit may leave it open, and nothing else would
+    /// tell of it. What is known to be `waiting` is not looked for.
+    async fn settle(&self, reading: &Reading, waiting: &BTreeSet<Partition>) -> RelayError {
+        let mut state = self.state();
+        loop {
+            let position = state.borrow_and_update().position;
+            let mut before = BTreeMap::new();
+            while !within(SETTLE, state.wait_for(|state| state.position != position)).await {
+                if reading.handed_on.load(Relaxed) != position {
+                    continue;
+                }
+                let config = self.config.clone();
+                let open = blocking(move || {
+                    let there = topics::list(config.admin()?.inner(), &config)?;
+                    Ends::new(&config)?.open(&there)
+                });
+                let Ok(mut open) = open.await else {
+                    // Kafka is away: nothing is to be written behind what it may have left open.
+                    reading.held_up.send_replace(true);
+                    continue;
+                };
+                open.retain(|partition, _| !waiting.contains(partition));
+                if reading.handed_on.load(Relaxed) != position {
+                    continue;
+                }
+                if let Some((topic, partition)) = open.keys().find(|at| before.get(*at) == open.get(*at)) {
+                    return RelayError::Unsettled { topic: topic.clone(), partition: *partition };
+                }
+                if open.is_empty() {
+                    reading.held_up.send_replace(false);
+                    _ = state.wait_for(|state| state.position != position).await;
+                    break;
+                }
+                before = open;
             }
         }
     }
@@ -362,6 +414,11 @@ impl Relay {
             tokio::time::sleep(REPORT).await;
         }
     }
+}
+
+/// Whether something happens in time.
+async fn within<T>(time: Duration, something: impl Future<Output = T>) -> bool {
+    tokio::time::timeout(time, something).await.is_ok()
 }
 
 /// Does blocking work on a thread of its own, begun at once.

@@ -162,13 +162,27 @@ fn read(message: &BorrowedMessage<'_>) -> Read {
 /// If Kafka does not answer.
 #[must_use]
 pub fn ends(brokers: &str, prefix: &str) -> i64 {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("isolation.level", "read_uncommitted")
-        .create()
-        .expect("a consumer");
+    let consumer = uncommitted(brokers);
     let end = |(topic, partition): (String, i32)| end_of(&consumer, &topic, partition);
     partitions(&consumer, prefix).into_iter().map(end).sum()
+}
+
+/// The same of one topic, which is there. Blocks.
+///
+/// # Panics
+/// If Kafka does not answer.
+#[must_use]
+pub fn topic_end(brokers: &str, topic: &str) -> i64 {
+    let consumer = uncommitted(brokers);
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).expect("Kafka answers");
+    let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+    partitions.map(|partition| end_of(&consumer, topic, partition.id())).sum()
+}
+
+fn uncommitted(brokers: &str) -> BaseConsumer {
+    let mut settings = ClientConfig::new();
+    settings.set("bootstrap.servers", brokers).set("isolation.level", "read_uncommitted");
+    settings.create().expect("a consumer")
 }
 
 /// Whether a transaction is open in a partition. Blocks.

@@ -33,6 +33,15 @@ pub async fn append_some(store: &EventStore, n: usize) {
         .await;
 }
 
+/// Appends two events of two streams, at once.
+///
+/// # Panics
+/// If they are not taken.
+pub async fn append_two(store: &EventStore) {
+    let on = |aggregate_type| entry(0, &Uuid::now_v7().to_string(), aggregate_type, 0);
+    append(store, workspace(0), vec![on(TYPES[0]), on(TYPES[2])]).await;
+}
+
 fn workspace(number: usize) -> WorkspaceId {
     WorkspaceId::from_uuid(Uuid::from_u128(1 + number as u128 % 2))
 }

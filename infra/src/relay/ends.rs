@@ -40,6 +40,8 @@ pub(super) struct End {
 /// What each partition holds already, and where to read the log on.
 #[derive(Debug, Default)]
 pub(super) struct Held {
+    /// Where a committed transaction hangs: its producer's next one there will be taken for its end, and commit both.
+    pub(super) waiting: BTreeSet<Partition>,
     /// The position of the last event, by partition; none for one that holds none.
     last: BTreeMap<Partition, i64>,
     /// All partitions hold all of their events up to here.
@@ -49,21 +51,20 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// From what partitions show and the progress says, which is right where a transaction is `waiting` to be
-    /// committed.
+    /// From what partitions show and the progress says, which is right where a transaction is waiting.
     pub(super) fn new(
         ends: &BTreeMap<Partition, End>,
         progress: &Progress,
-        waiting: &BTreeSet<Partition>,
+        waiting: BTreeSet<Partition>,
         config: &RelayConfig,
     ) -> Self {
-        let mut held = Self { last: BTreeMap::new(), after: progress.position, upto: 0 };
+        let mut held = Self { waiting, last: BTreeMap::new(), after: progress.position, upto: 0 };
         for (partition, end) in ends {
             let (topic, number) = partition;
             let context = config.context(topic).unwrap_or_default();
             let promised = progress.end(context, *number);
             let last = match end.last {
-                _ if waiting.contains(partition) => promised,
+                _ if held.waiting.contains(partition) => promised,
                 None if end.shortened => promised,
                 last => last.unwrap_or_default(),
             };

@@ -40,6 +40,11 @@ pub enum RelayError {
     )]
     Hanging { topic: String, partition: i32 },
     #[error(
+        "Kafka has answered a commit, and shows nothing of it in topic {topic}, partition {partition}; \
+         the relay takes over again"
+    )]
+    Unsettled { topic: String, partition: i32 },
+    #[error(
         "a transaction is missing in topic {topic}, partition {partition}, before others that are there; \
          `mewayz relay rebuild` makes the topics anew from the store"
     )]
@@ -58,7 +63,14 @@ impl RelayError {
     /// Whether trying again is of no use: somebody has to look.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        !matches!(self, Self::Kafka(_) | Self::Store(_) | Self::ProgressUnseen | Self::Hanging { .. })
+        !matches!(
+            self,
+            Self::Kafka(_)
+                | Self::Store(_)
+                | Self::ProgressUnseen
+                | Self::Hanging { .. }
+                | Self::Unsettled { .. }
+        )
     }
 }
 

@@ -22,8 +22,8 @@ pub(super) struct Found {
     /// The newest progress.
     pub known: Option<Progress>,
     pub ends: BTreeMap<Partition, End>,
-    /// Where a committed transaction hangs: its producer's next one there will be taken for its end, and commit both.
-    pub waiting: BTreeSet<Partition>,
+    /// What the partitions hold of what the progress tells of.
+    pub held: Held,
 }
 
 impl Found {
@@ -66,15 +66,16 @@ impl Found {
         hanging.retain(|partition, _| !waiting.contains(partition));
         close(&leader, &ends, &hanging, &events)?;
         let found = ends.ends(&events, position)?;
-        let held = known.as_ref().map(|known| Held::new(&found, known, &waiting, config));
-        if held.is_some_and(|held| held.after < position) {
+        let held = known.as_ref().map(|known| Held::new(&found, known, waiting, config)).unwrap_or_default();
+        if held.after < position {
+            tracing::warn!(held.after, position, "partitions lack events that the progress tells of");
             // A broker that has just come back may show less than there is.
             std::thread::sleep(LOOK_TWICE);
             if ends.ends(&events, position)? != found {
                 return Err(RelayError::ProgressUnseen);
             }
         }
-        Ok(Self { leader, missing, known, ends: found, waiting })
+        Ok(Self { leader, missing, known, ends: found, held })
     }
 }
 
