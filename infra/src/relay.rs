@@ -380,8 +380,12 @@ impl Relay {
                     Ends::new(&config)?.open(&there)
                 });
                 let Ok(mut open) = open.await else {
-                    // Kafka is away: nothing is to be written behind what it may have left open.
-                    reading.held_up.send_replace(true);
+                    if !reading.held_up.send_replace(true) {
+                        tracing::warn!(
+                            "Kafka is away, and may have left open what it committed last; \
+                             nothing is written behind that until it was looked at"
+                        );
+                    }
                     continue;
                 };
                 open.retain(|partition, _| !waiting.contains(partition));
