@@ -101,8 +101,6 @@ advertised.listeners=PLAINTEXT://127.0.0.1:$port
 controller.quorum.voters=1@127.0.0.1:$controller
 log.dirs=$home/data
 PROPERTIES
-  # What a test sets besides; the last line of a name counts.
-  if [[ -e $dir/kafka.properties ]]; then cat "$dir/kafka.properties" >>"$home/server.properties"; fi
 }
 
 # format: gives an empty data folder its cluster id; done when meta.properties is there.

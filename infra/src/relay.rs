@@ -14,24 +14,25 @@ mod leader;
 pub mod progress;
 pub mod rebuild;
 pub mod record;
+mod settle;
 mod topics;
 pub mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use commands::EventStore;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use ends::{Ends, Held, Partition};
+use ends::{Ends, Held};
 pub use error::RelayError;
 use found::Found;
 use leader::{Batch, Leader};
 use progress::Progress;
+use settle::Reading;
 pub use topics::{PATIENCE, Quiet};
 
 /// How long the relay waits before it looks for new events; they double from the first to the last while there
@@ -41,8 +42,6 @@ const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(5), Duration::fr
 const TRY_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How long a transaction under way is waited for when the relay is told to stop.
 const GRACE: Duration = Duration::from_secs(3);
-/// How long nothing must have been written before what was is looked for.
-const SETTLE: Duration = Duration::from_secs(1);
 /// Events read from the store at once where partitions are compared with it.
 const TAIL: i64 = 2000;
 /// How often the lag is told while nothing happens.
@@ -98,12 +97,13 @@ impl RelayState {
     }
 }
 
-/// How far a leader has read the log.
-struct Reading {
-    /// The last position that was handed on to be written.
-    handed_on: AtomicI64,
-    /// Whether nothing is to be handed on for now.
-    held_up: watch::Sender<bool>,
+/// Who was the last to lead, as one sees it who has led.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LastToLead {
+    This,
+    Another,
+    /// Nobody can tell: what the last has said of itself hangs, and nobody ends it.
+    Unknown,
 }
 
 /// The relay of one event store.
@@ -186,7 +186,7 @@ impl Relay {
                 });
             })
         });
-        let reading = Reading { handed_on: AtomicI64::new(after), held_up: watch::Sender::new(false) };
+        let reading = Reading::after(after);
         let read = tokio::select! {
             read = self.read(&reading, batches, shutdown) => read,
             unsettled = self.settle(&reading, &waiting) => Err(unsettled),
@@ -200,13 +200,15 @@ impl Relay {
 
     /// Becomes the leader: fences who led, then finds out how far the topics are, and says so in its own name.
     async fn take_over(&self, led: bool) -> Result<(Leader, Progress, Held), RelayError> {
-        if led && self.another_has_led().await? {
+        let last = if led { self.last_to_lead().await? } else { LastToLead::Unknown };
+        if last == LastToLead::Another {
             return Err(RelayError::Fenced);
         }
         let config = self.config.clone();
         let found = blocking(move || Found::new(&config)).await?;
         // Somebody may have led since this was asked above; only now can nobody else.
-        if led && found.known.as_ref().is_none_or(|progress| progress.relay != self.id) {
+        let known = found.known.as_ref();
+        if last == LastToLead::This && known.is_none_or(|progress| progress.relay != self.id) {
             return Err(RelayError::Fenced);
         }
         self.must_continue(&found).await?;
@@ -223,17 +225,34 @@ impl Relay {
         blocking(move || leader.announce(&progress).map(|()| (leader, progress, held))).await
     }
 
-    /// Whether a relay other than this was the last to lead, or somebody is making the topics anew.
-    async fn another_has_led(&self) -> Result<bool, RelayError> {
+    /// Who was the last to lead, or is making the topics anew.
+    async fn last_to_lead(&self) -> Result<LastToLead, RelayError> {
         let (config, id) = (self.config.clone(), self.id);
         blocking(move || {
-            let there = topics::list(config.admin()?.inner(), &config)?;
-            if !there.contains_key(&config.progress_topic()) {
-                return Ok(true);
+            let mut there = topics::list(config.admin()?.inner(), &config)?;
+            there.retain(|topic, _| *topic == config.progress_topic());
+            if there.is_empty() {
+                return Ok(LastToLead::Another);
+            }
+            let shown = progress::read(&config)?;
+            if shown.as_ref().is_some_and(|progress| progress.relay == id) {
+                return Ok(LastToLead::This);
+            }
+            // What hides behind an open transaction may be this relay's word. One that does not hang is ended in time.
+            let ends = Ends::new(&config)?;
+            let open = ends.open(&there)?;
+            let deadline = Instant::now() + 3 * config.transaction_timeout;
+            while !open.is_empty() {
+                if ends.open(&there)? != open {
+                    return Err(RelayError::ProgressUnseen);
+                }
+                if Instant::now() > deadline {
+                    return Ok(LastToLead::Unknown);
+                }
+                std::thread::sleep(TRY_AGAIN.1);
             }
             // A broker that has just come back may show nothing yet: that says nothing of who has led.
-            let progress = progress::read(&config)?.ok_or(RelayError::ProgressUnseen)?;
-            Ok(progress.relay != id)
+            shown.map(|_| LastToLead::Another).ok_or(RelayError::ProgressUnseen)
         })
         .await
     }
@@ -361,50 +380,6 @@ impl Relay {
         }
     }
 
-    /// Looks, once nothing was written for a while, whether all that was can be read; ends if not.
-    ///
-    /// A broker that is killed right after it has answered the last commit may leave it open, and nothing else would
-    /// tell of it. What is known to be `waiting` is not looked for.
-    async fn settle(&self, reading: &Reading, waiting: &BTreeSet<Partition>) -> RelayError {
-        let mut state = self.state();
-        loop {
-            let position = state.borrow_and_update().position;
-            let mut before = BTreeMap::new();
-            while !within(SETTLE, state.wait_for(|state| state.position != position)).await {
-                if reading.handed_on.load(Relaxed) != position {
-                    continue;
-                }
-                let config = self.config.clone();
-                let open = blocking(move || {
-                    let there = topics::list(config.admin()?.inner(), &config)?;
-                    Ends::new(&config)?.open(&there)
-                });
-                let Ok(mut open) = open.await else {
-                    if !reading.held_up.send_replace(true) {
-                        tracing::warn!(
-                            "Kafka is away, and may have left open what it committed last; \
-                             nothing is written behind that until it was looked at"
-                        );
-                    }
-                    continue;
-                };
-                open.retain(|partition, _| !waiting.contains(partition));
-                if reading.handed_on.load(Relaxed) != position {
-                    continue;
-                }
-                if let Some((topic, partition)) = open.keys().find(|at| before.get(*at) == open.get(*at)) {
-                    return RelayError::Unsettled { topic: topic.clone(), partition: *partition };
-                }
-                if open.is_empty() {
-                    reading.held_up.send_replace(false);
-                    _ = state.wait_for(|state| state.position != position).await;
-                    break;
-                }
-                before = open;
-            }
-        }
-    }
-
     /// Keeps the gauges and the log's end up to date, also while Kafka is away.
     async fn report(&self) {
         loop {
@@ -418,11 +393,6 @@ impl Relay {
             tokio::time::sleep(REPORT).await;
         }
     }
-}
-
-/// Whether something happens in time.
-async fn within<T>(time: Duration, something: impl Future<Output = T>) -> bool {
-    tokio::time::timeout(time, something).await.is_ok()
 }
 
 /// Does blocking work on a thread of its own, begun at once.

@@ -19,9 +19,6 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::gate::Gate;
-use crate::process::free_address;
-
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The brokers that tests share.
@@ -167,13 +164,15 @@ pub fn ends(brokers: &str, prefix: &str) -> i64 {
     partitions(&consumer, prefix).into_iter().map(end).sum()
 }
 
-/// The same of one topic, which is there. Blocks.
+/// How many decisions on transactions Kafka has written down: the beginning of each, each partition that joins it, the
+/// decision to end it, and that all markers are written. Blocks.
 ///
 /// # Panics
 /// If Kafka does not answer.
 #[must_use]
-pub fn topic_end(brokers: &str, topic: &str) -> i64 {
+pub fn decisions(brokers: &str) -> i64 {
     let consumer = uncommitted(brokers);
+    let topic = "__transaction_state";
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).expect("Kafka answers");
     let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
     partitions.map(|partition| end_of(&consumer, topic, partition.id())).sum()
@@ -185,18 +184,21 @@ fn uncommitted(brokers: &str) -> BaseConsumer {
     settings.create().expect("a consumer")
 }
 
-/// Whether a transaction is open in a partition. Blocks.
+/// The partitions, of all topics that begin with a prefix, in which a transaction is open. Blocks.
 ///
 /// # Panics
 /// If Kafka does not answer.
 #[must_use]
-pub fn is_open(brokers: &str, topic: &str, partition: i32) -> bool {
-    let end = |isolation: &str| {
-        let mut settings = ClientConfig::new();
-        settings.set("bootstrap.servers", brokers).set("isolation.level", isolation);
-        end_of(&settings.create().expect("a consumer"), topic, partition)
-    };
-    end("read_uncommitted") > end("read_committed")
+pub fn open_partitions(brokers: &str, prefix: &str) -> Vec<(String, i32)> {
+    let all = uncommitted(brokers);
+    let mut settings = ClientConfig::new();
+    settings.set("bootstrap.servers", brokers).set("isolation.level", "read_committed");
+    let committed: BaseConsumer = settings.create().expect("a consumer");
+    let metadata = all.fetch_metadata(None, PATIENCE).expect("Kafka answers");
+    let topics = metadata.topics().iter().filter(|topic| topic.name().starts_with(prefix));
+    let places =
+        topics.flat_map(|topic| topic.partitions().iter().map(|p| (topic.name().to_owned(), p.id())));
+    places.filter(|(topic, n)| end_of(&all, topic, *n) > end_of(&committed, topic, *n)).collect()
 }
 
 /// Where a partition ends. A broker that has just come back does not lead it yet, and is asked again.
@@ -339,34 +341,6 @@ impl Broker {
         broker
     }
 
-    /// Starts one that reaches itself through a gate, as a broker reaches others: while the gate is closed, it writes no
-    /// marker of a transaction, nor a record of one. Its clients do not come through there.
-    ///
-    /// # Panics
-    /// If it does not start.
-    #[must_use]
-    pub fn start_behind(gate: &Gate) -> Self {
-        let broker = Self(tempfile::tempdir().expect("a folder"));
-        let (port, controller) = (free_address().port(), free_address().port());
-        let settings = format!(
-            "listeners=PLAINTEXT://127.0.0.1:{port},INNER://{},CONTROLLER://127.0.0.1:{controller}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port},INNER://{}\n\
-             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,INNER:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
-             inter.broker.listener.name=INNER\n",
-            gate.inside, gate.outside
-        );
-        let files = [
-            ("kafka.port", port.to_string()),
-            ("kafka.controller.port", controller.to_string()),
-            ("kafka.properties", settings),
-        ];
-        for (name, content) in files {
-            std::fs::write(broker.0.path().join(name), content).expect("written");
-        }
-        broker.start_again();
-        broker
-    }
-
     /// Starts it again, with the data it had.
     ///
     /// # Panics
@@ -394,6 +368,25 @@ impl Broker {
         while kill(self.pid(), None).is_ok() {
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Takes away the last marker of a partition, while it does not run: what a broker with KAFKA-20734 leaves out.
+    ///
+    /// # Panics
+    /// If what was written last is no marker.
+    pub fn cut_marker(&self, (topic, partition): &(String, i32)) {
+        let log = format!("kafka/data/{topic}-{partition}/00000000000000000000.log");
+        let path = self.0.path().join(log);
+        let log = std::fs::read(&path).expect("the partition is there");
+        // Batches of records: the offset in 8 bytes, the length of the rest in 4; in the 23rd, bit 5 is a marker's.
+        let (mut next, mut last) = (0, 0);
+        while let Some(length) = log.get(next + 8..next + 12).filter(|length| *length != [0; 4]) {
+            last = next;
+            next += 12 + u32::from_be_bytes(length.try_into().expect("four bytes")) as usize;
+        }
+        assert!(log[last + 22] & 0x20 != 0, "a transaction has ended last in {topic}-{partition}");
+        let file = std::fs::OpenOptions::new().write(true).open(path).expect("it can be written");
+        file.set_len(last as u64).expect("cut");
     }
 
     /// # Panics

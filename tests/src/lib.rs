@@ -4,7 +4,6 @@ pub mod answer;
 pub mod app;
 pub mod chaos;
 pub mod database;
-pub mod gate;
 pub mod kafka;
 pub mod keys;
 pub mod log;
