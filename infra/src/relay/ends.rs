@@ -101,7 +101,8 @@ impl<'a> Ends<'a> {
         Ok(Self { config, committed: client(config.consumer())?, uncommitted: client(uncommitted(config))? })
     }
 
-    /// Where partitions end for readers of what is committed, of those that hold more: a transaction is open there. Blocks.
+    /// Where partitions end for readers of what is committed, of those that hold more: a transaction is open there.
+    /// Blocks.
     ///
     /// Once all who led are fenced and what they left is aborted, it hangs.
     pub(super) fn open(
