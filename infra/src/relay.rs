@@ -42,8 +42,6 @@ const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(5), Duration::fr
 const TRY_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How long a transaction under way is waited for when the relay is told to stop.
 const GRACE: Duration = Duration::from_secs(3);
-/// Events read from the store at once where partitions are compared with it.
-const TAIL: i64 = 2000;
 /// How often the lag is told while nothing happens.
 const REPORT: Duration = Duration::from_secs(1);
 
@@ -211,7 +209,7 @@ impl Relay {
         if last == LastToLead::This && known.is_none_or(|progress| progress.relay != self.id) {
             return Err(RelayError::Fenced);
         }
-        self.must_continue(&found).await?;
+        found.must_continue(&self.store, &self.config).await?;
         let progress = found.known.unwrap_or_else(|| Progress {
             position: 0,
             event_id: None,
@@ -255,71 +253,6 @@ impl Relay {
             shown.map(|_| LastToLead::Another).ok_or(RelayError::ProgressUnseen)
         })
         .await
-    }
-
-    /// The topics must hold the beginning of this very log, each partition without a gap.
-    async fn must_continue(&self, found: &Found) -> Result<(), RelayError> {
-        let Some(known) = &found.known else {
-            let held = found.ends.iter().find(|(_, end)| end.shortened || end.last.is_some());
-            return held.map_or(Ok(()), |((topic, _), _)| {
-                let (topic, progress) = (topic.clone(), self.config.progress_topic());
-                Err(RelayError::ProgressLost { topic, progress })
-            });
-        };
-        let beyond = found.ends.values().filter_map(|end| end.beyond.last());
-        let position = beyond.map(|(at, _)| *at).max().unwrap_or_default().max(known.position);
-        let head = self.store.head().await?;
-        if position > head {
-            return Err(RelayError::Ahead { position, head });
-        }
-        if known.position > 0 {
-            let last = self.store.read(known.position - 1, 1).await?;
-            if last.first().map(|event| event.event_id) != known.event_id {
-                return Err(RelayError::Diverged { position: known.position });
-            }
-        }
-        self.must_be_whole(found, known.position, position).await?;
-        for (topic, _) in topics::of_events(&found.missing, &self.config) {
-            let context = self.config.context(topic).unwrap_or_default();
-            let relayed = sqlx::query_scalar!(
-                r#"select exists (select from events where position <= $1
-                                  and starts_with(aggregate_type, $2)) as "relayed!""#,
-                known.position,
-                format!("{context}.")
-            )
-            .fetch_one(self.store.pool())
-            .await?;
-            if relayed {
-                return Err(RelayError::TopicLost { topic: topic.to_owned() });
-            }
-        }
-        Ok(())
-    }
-
-    /// What partitions hold beyond the progress must be what the log has for them there, up to the last.
-    async fn must_be_whole(&self, found: &Found, mut after: i64, upto: i64) -> Result<(), RelayError> {
-        let mut held: BTreeMap<_, _> =
-            found.ends.iter().map(|(partition, end)| (partition, end.beyond.iter().peekable())).collect();
-        while after < upto {
-            let page = self.store.read(after, TAIL.min(upto - after)).await?;
-            let Some(last) = page.last() else { break };
-            after = last.position;
-            for event in &page {
-                let record = record::record(event);
-                let number = record::partition(record.key.as_bytes(), self.config.partitions);
-                let partition = (self.config.topic(&record.context), number);
-                let Some(held) = held.get_mut(&partition) else { continue };
-                let position = event.position;
-                match held.peek() {
-                    Some((at, event_id)) if *at == position && *event_id == event.event_id => _ = held.next(),
-                    Some((at, _)) if *at == position => return Err(RelayError::Diverged { position }),
-                    Some(_) => return Err(found::torn(&partition)),
-                    None => {}
-                }
-            }
-        }
-        let left_over = held.into_iter().find_map(|(partition, mut held)| held.next().map(|_| partition));
-        left_over.map_or(Ok(()), |partition| Err(found::torn(partition)))
     }
 
     /// Reads the log and hands it on, in batches of one transaction each.

@@ -3,16 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use commands::EventStore;
 use uuid::Uuid;
 
 use super::ends::{End, Ends, Held, Partition};
 use super::leader::Leader;
 use super::progress::{self, Progress};
+use super::record;
 use super::topics::{self, PATIENCE};
 use super::{LOOK_AGAIN, RelayConfig, RelayError};
 
 /// How long after the first look a second must show the same, before events are sent again.
 const LOOK_TWICE: Duration = Duration::from_secs(1);
+/// Events read from the store at once where partitions are compared with it.
+const TAIL: i64 = 2000;
 
 /// Who leads now, and where.
 pub(super) struct Found {
@@ -77,6 +81,81 @@ impl Found {
         }
         Ok(Self { leader, missing, known, ends: found, held })
     }
+
+    /// The topics must hold the beginning of this very log, each partition without a gap.
+    pub(super) async fn must_continue(
+        &self,
+        store: &EventStore,
+        config: &RelayConfig,
+    ) -> Result<(), RelayError> {
+        let Some(known) = &self.known else {
+            let held = self.ends.iter().find(|(_, end)| end.shortened || end.last.is_some());
+            return held.map_or(Ok(()), |((topic, _), _)| {
+                let (topic, progress) = (topic.clone(), config.progress_topic());
+                Err(RelayError::ProgressLost { topic, progress })
+            });
+        };
+        let beyond = self.ends.values().filter_map(|end| end.beyond.last());
+        let position = beyond.map(|(at, _)| *at).max().unwrap_or_default().max(known.position);
+        let head = store.head().await?;
+        if position > head {
+            return Err(RelayError::Ahead { position, head });
+        }
+        if known.position > 0 {
+            let last = store.read(known.position - 1, 1).await?;
+            if last.first().map(|event| event.event_id) != known.event_id {
+                return Err(RelayError::Diverged { position: known.position });
+            }
+        }
+        self.must_be_whole(store, config, known.position, position).await?;
+        for (topic, _) in topics::of_events(&self.missing, config) {
+            let context = config.context(topic).unwrap_or_default();
+            let relayed = sqlx::query_scalar!(
+                r#"select exists (select from events where position <= $1
+                                  and starts_with(aggregate_type, $2)) as "relayed!""#,
+                known.position,
+                format!("{context}.")
+            )
+            .fetch_one(store.pool())
+            .await?;
+            if relayed {
+                return Err(RelayError::TopicLost { topic: topic.to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    /// What partitions hold beyond the progress must be what the log has for them there, up to the last.
+    async fn must_be_whole(
+        &self,
+        store: &EventStore,
+        config: &RelayConfig,
+        mut after: i64,
+        upto: i64,
+    ) -> Result<(), RelayError> {
+        let mut held: BTreeMap<_, _> =
+            self.ends.iter().map(|(partition, end)| (partition, end.beyond.iter().peekable())).collect();
+        while after < upto {
+            let page = store.read(after, TAIL.min(upto - after)).await?;
+            let Some(last) = page.last() else { break };
+            after = last.position;
+            for event in &page {
+                let record = record::record(event);
+                let number = record::partition(record.key.as_bytes(), config.partitions);
+                let partition = (config.topic(&record.context), number);
+                let Some(held) = held.get_mut(&partition) else { continue };
+                let position = event.position;
+                match held.peek() {
+                    Some((at, event_id)) if *at == position && *event_id == event.event_id => _ = held.next(),
+                    Some((at, _)) if *at == position => return Err(RelayError::Diverged { position }),
+                    Some(_) => return Err(torn(&partition)),
+                    None => {}
+                }
+            }
+        }
+        let left_over = held.into_iter().find_map(|(partition, mut held)| held.next().map(|_| partition));
+        left_over.map_or(Ok(()), |partition| Err(torn(partition)))
+    }
 }
 
 /// Closes transactions that hang, as aborted, and waits until they are.
@@ -105,6 +184,6 @@ fn close(
     }
 }
 
-pub(super) fn torn((topic, partition): &Partition) -> RelayError {
+fn torn((topic, partition): &Partition) -> RelayError {
     RelayError::Torn { topic: topic.clone(), partition: *partition }
 }
