@@ -167,6 +167,33 @@ async fn a_repeated_command_gets_its_first_answer_whatever_happened_since() {
     assert_whole(&store).await;
 }
 
+/// What goes without others goes another way (`append_one`): its answers are those of a batch.
+#[tokio::test]
+async fn a_command_alone_is_answered_as_in_a_batch() {
+    let database = TestDatabase::create().await;
+    let store = open(&database);
+    let append = |append| store.append(append, now());
+    let first = command(1, &[("wheel", 0)], 1);
+    let (repeat, mut altered) = (again(&first), again(&first));
+    altered.request_hash = b"another request".to_vec();
+    let answer = outcome(append(first).await);
+    assert_eq!((answer.version, answer.position.0, answer.replayed), (1, 1, false));
+    assert_eq!(outcome(append(command(1, &[("wheel", 1)], 1)).await).version, 2);
+    assert_eq!(outcome(append(command(2, &[("wheel", 0)], 1)).await).position.0, 3);
+
+    for (id, behind_or_ahead, current) in [("wheel", 0, 2), ("wheel", 1, 2), ("wheel", 3, 2), ("new", 4, 0)] {
+        assert_eq!(conflict(append(command(1, &[(id, behind_or_ahead)], 1)).await), current);
+    }
+    assert_eq!(outcome(append(repeat).await), Outcome { replayed: true, ..answer });
+    assert!(matches!(append(altered).await.unwrap(), Appended::KeyReused));
+
+    assert_eq!(count(&store, "select count(*) from events").await, 3);
+    let stored = "select count(*) from commands c join events e using (position)
+                  where c.subject = 'wheel' and c.version = e.sequence and c.refusal is null";
+    assert_eq!(count(&store, stored).await, 3);
+    assert_whole(&store).await;
+}
+
 #[tokio::test]
 async fn a_refusal_is_stored_and_repeated_unless_it_was_decided_on_a_stale_state() {
     let database = TestDatabase::create().await;
@@ -288,7 +315,7 @@ async fn two_appenders_and_many_writers_leave_no_gap() {
     assert_eq!(count(&stores[0], own).await, WRITERS as i64 * 15 * 2);
     assert!(count(&stores[0], "select count(*) from events where aggregate_id like '%/shared'").await >= 15);
     let connections = "select count(*) from pg_stat_activity
-                       where datname = current_database() and query like '%from append(%' and pid <> pg_backend_pid()";
+                       where datname = current_database() and query like '%append%' and pid <> pg_backend_pid()";
     assert_eq!(count(&stores[0], connections).await, 4);
     assert_whole(&stores[0]).await;
 }
@@ -356,7 +383,7 @@ async fn connections_that_are_killed_lose_and_double_nothing() {
             let killed = count(
                 &store,
                 "select count(*) filter (where pg_terminate_backend(pid)) from pg_stat_activity
-                 where datname = current_database() and query like '%from append(%' and pid <> pg_backend_pid()",
+                 where datname = current_database() and query like '%append%' and pid <> pg_backend_pid()",
             );
             kills.fetch_add(killed.await, Ordering::Relaxed);
         }

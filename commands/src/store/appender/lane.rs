@@ -20,12 +20,15 @@ const GIVE_UP: Duration = Duration::from_secs(10);
 pub(super) struct Lane {
     options: PgConnectOptions,
     connection: Option<PgConnection>,
+    /// Whether the last batch had a conflict: others write to the same streams, the next may have one too, and what is
+    /// inserted and rolled back leaves dead rows.
+    contended: bool,
     newest: watch::Sender<i64>,
 }
 
 impl Lane {
     pub(super) fn new(options: PgConnectOptions, newest: watch::Sender<i64>) -> Self {
-        Self { options, connection: None, newest }
+        Self { options, connection: None, contended: false, newest }
     }
 
     /// Writes a batch, and answers each of its commands.
@@ -64,7 +67,7 @@ impl Lane {
                     Some(connection) => connection,
                     none => none.insert(self.options.connect().await?),
                 };
-                call(connection, group).await
+                call(connection, group, self.contended).await
             });
             let error = match attempt.await {
                 Ok(Ok(rows)) => return Ok(rows),
@@ -90,11 +93,12 @@ impl Lane {
         }
     }
 
-    fn answer(&self, group: Vec<Pending>, rows: Vec<Row>) {
+    fn answer(&mut self, group: Vec<Pending>, rows: Vec<Row>) {
         let answers = match rows.as_slice() {
             [Row { command: None, position: Some(before), .. }] => all_stored(&group, *before),
             _ => one_by_one(&group, rows),
         };
+        self.contended = answers.iter().any(|answer| matches!(answer, Ok(Appended::Conflict { .. })));
         let newest = answers.iter().filter_map(|answer| match answer {
             Ok(Appended::Done(Ok(outcome))) => Some(outcome.position.0),
             _ => None,
@@ -170,6 +174,12 @@ struct Row {
 }
 
 impl Row {
+    /// Every command was taken; `before` is the position before the first event.
+    fn all_stored(before: i64) -> Self {
+        let (status, position) = ("stored".into(), Some(before));
+        Self { command: None, status, subject: None, version: None, position, refusal: None }
+    }
+
     fn read(self) -> Result<Appended> {
         let incomplete = || Error::unavailable("the event store's answer is incomplete");
         match self.status.as_str() {
@@ -205,18 +215,37 @@ pub(in crate::store) fn stored(
     }))
 }
 
-/// One round trip: arrays in, one answer a command out.
-async fn call(connection: &mut PgConnection, group: &[Pending]) -> Result<Vec<Row>, sqlx::Error> {
-    let mut sent = Columns::default();
+/// One round trip: arrays in, one answer a command out. A command alone is tried as what it most likely is first.
+///
+/// `contended`: conflicts are likely, and looked for before anything is inserted.
+async fn call(
+    connection: &mut PgConnection,
+    group: &[Pending],
+    contended: bool,
+) -> Result<Vec<Row>, sqlx::Error> {
+    if let [alone] = group
+        && let Some(position) = append_one(connection, alone).await?
+    {
+        return Ok(vec![Row::all_stored(position - 1)]);
+    }
+    let mut sent = Columns { look: contended, ..Columns::default() };
     let mut at = DateTime::<Utc>::MIN_UTC;
     for (n, pending) in (1..).zip(group) {
         at = at.max(pending.at);
         sent.push(n, &pending.append)?;
     }
+    // What an event follows is in the log for good, so it is looked for before the head's lock; whether something else
+    // follows it already is for the unique index to say. Only what has no events must look a version up.
     sqlx::query_as!(
         Row,
         r#"select command, status as "status!", subject, version, "position", refusal
-           from append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+           from append($1, $2 or exists (
+                           select from (select unnest($11::text[]) as type, unnest($12::text[]) as id,
+                                               unnest($13::bigint[]) as expected) s
+                           where s.expected > 0
+                             and not exists (select from events e where e.aggregate_id = s.id
+                                             and e.aggregate_type = s.type and e.sequence = s.expected)
+                       ), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
                        $21, $22, $23, $24, $25)"#,
         at,
         sent.look,
@@ -248,10 +277,42 @@ async fn call(connection: &mut PgConnection, group: &[Pending]) -> Result<Vec<Ro
     .await
 }
 
+/// The position of a command's one event. None if it has none or more, is known already, or conflicts.
+async fn append_one(
+    connection: &mut PgConnection,
+    Pending { append, at, .. }: &Pending,
+) -> Result<Option<i64>, sqlx::Error> {
+    let [entry] = append.entries.as_slice() else { return Ok(None) };
+    let [event] = entry.events.as_slice() else { return Ok(None) };
+    if append.refusal.is_some() {
+        return Ok(None);
+    }
+    sqlx::query_scalar!(
+        "select append_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        at,
+        append.command_id,
+        append.request_hash,
+        append.subject,
+        append.version,
+        append.workspace,
+        entry.aggregate_type,
+        entry.aggregate_id,
+        entry.expected,
+        event.event_id,
+        event.event_type,
+        event.event_version,
+        event.payload,
+        event.metadata,
+        event.effective_at,
+    )
+    .fetch_one(connection)
+    .await
+}
+
 /// The batch, column by column: `c` commands, `w` workspaces, `s` streams, `e` events.
 #[derive(Default)]
 struct Columns<'a> {
-    /// Whether a stream's version must be looked up: a new one's first event finds out by itself.
+    /// Whether versions are looked up under the lock: where each stream has events, these find out by themselves.
     look: bool,
     c_id: Vec<Uuid>,
     c_hash: Vec<&'a [u8]>,
@@ -288,7 +349,7 @@ impl<'a> Columns<'a> {
             (self.w_id.len() as i32, 0)
         });
         for entry in &append.entries {
-            self.look |= entry.expected > 0 || entry.events.is_empty();
+            self.look |= entry.events.is_empty();
             self.s_command.push(n);
             self.s_type.push(entry.aggregate_type);
             self.s_id.push(&entry.aggregate_id);
