@@ -250,6 +250,24 @@ async fn a_conflict_of_one_command_harms_no_other_of_its_batch() {
     assert_whole(&store).await;
 }
 
+/// No index finds it: nothing is where it wants to be, and what it would follow is not there.
+#[tokio::test]
+async fn a_command_ahead_of_its_stream_is_a_conflict_in_a_batch_too() {
+    let database = TestDatabase::create().await;
+    for (id, version, expected) in [("wheel", 2, 3), ("nothing", 0, 1)] {
+        // One that has seen no conflict yet: after one, versions are looked up.
+        let store = open(&database);
+        if version > 0 {
+            outcome(store.append(command(1, &[(id, 0)], version as usize), now()).await);
+        }
+        let beside = command(2, &[(&format!("beside {id}"), 0)], 1);
+        let mut answers = together(&store, vec![beside, command(1, &[(id, expected)], 1)]).await.into_iter();
+        outcome(answers.next().unwrap());
+        assert_eq!(conflict(answers.next().unwrap()), version);
+        assert_whole(&store).await;
+    }
+}
+
 #[tokio::test]
 async fn commands_in_flight_on_one_stream_or_with_one_id_wait_for_each_other() {
     let database = TestDatabase::create().await;
