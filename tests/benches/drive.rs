@@ -54,7 +54,7 @@ pub async fn drive(
             anyhow::Ok(())
         });
     }
-    tokio::time::sleep(lasting).await;
+    tokio::time::sleep(lasting).await; // The run's length: what is counted is counted over it.
     let (count, elapsed) = (done.load(Ordering::Relaxed), start.elapsed());
     let after = (processor_time("self"), sum(&backends));
     stop.store(true, Ordering::Relaxed);

@@ -144,7 +144,7 @@ async fn sightings(on: Database, end: watch::Receiver<i64>) -> Result<Sightings>
         if position >= *end.borrow() {
             return Ok(sightings);
         }
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::time::sleep(Duration::from_millis(1)).await; // Between two looks: the figures' resolution.
     }
 }
 
@@ -156,7 +156,7 @@ pub async fn at_rate(subject: &Arc<Ours>, rate: f64, lasting: Duration) -> Resul
         let (start, mut sent) = (Instant::now(), 0);
         let mut tasks = JoinSet::new();
         while start.elapsed() < lasting {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(1)).await; // A tick of the load.
             let due = (start.elapsed().as_secs_f64() * rate) as u64;
             for n in sent..due {
                 let subject = subject.clone();

@@ -46,7 +46,7 @@ async fn idle(on: &Database) -> Result<f64> {
             .stderr(Stdio::null()),
     );
     until("somebody listens", || async { TcpStream::connect(address).await.is_ok() }).await;
-    tokio::time::sleep(ALONE).await;
+    tokio::time::sleep(ALONE).await; // What is measured: a program left alone for so long.
     ensure!(serve.is_running(), "`mewayz serve` has ended by itself");
     let status = std::fs::read_to_string(format!("/proc/{}/status", serve.id()))?;
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"));

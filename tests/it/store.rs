@@ -14,6 +14,7 @@ use domain::kernel::Kind;
 use futures::future::join_all;
 use sqlx::{Connection, PgConnection};
 use tests::database::TestDatabase;
+use tests::process::until;
 use uuid::Uuid;
 
 fn now() -> DateTime<Utc> {
@@ -266,6 +267,33 @@ async fn a_command_ahead_of_its_stream_is_a_conflict_in_a_batch_too() {
         assert_eq!(conflict(answers.next().unwrap()), version);
         assert_whole(&store).await;
     }
+}
+
+/// What is inserted and rolled back leaves dead rows: one conflict does, those after it are found first.
+#[tokio::test]
+async fn after_a_conflict_others_are_found_before_anything_is_inserted() {
+    let database = TestDatabase::create().await;
+    let store = open(&database);
+    outcome(store.append(command(1, &[("wheel", 0)], 2), now()).await);
+    let behind = || command(1, &[("wheel", 1)], 1);
+    for n in 0..3 {
+        assert_eq!(conflict(store.append(behind(), now()).await), 2);
+        let beside = command(2, &[(&format!("beside {n}"), 0)], 1);
+        let mut answers = together(&store, vec![beside, behind()]).await.into_iter();
+        outcome(answers.next().unwrap());
+        assert_eq!(conflict(answers.next().unwrap()), 2);
+    }
+    assert_whole(&store).await;
+
+    // Its connection tells what it has done when it is closed.
+    drop(store);
+    let told = |what: &'static str| {
+        let sql = format!("select {what} from pg_stat_user_tables where relname = 'events'");
+        let pool = &database.pool;
+        async move { sqlx::query_scalar::<_, i64>(&sql).fetch_one(pool).await.unwrap() }
+    };
+    until("it is told", || async { told("n_tup_ins").await >= 5 }).await;
+    assert_eq!(told("n_dead_tup").await, 1, "the first conflict's");
 }
 
 #[tokio::test]

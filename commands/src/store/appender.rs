@@ -48,6 +48,15 @@ pub struct Append {
     pub entries: Vec<Entry>,
 }
 
+impl Append {
+    /// Its only event, if it has one and no more.
+    fn only_event(&self) -> Option<(&Entry, &NewEvent)> {
+        let [entry] = self.entries.as_slice() else { return None };
+        let [event] = entry.events.as_slice() else { return None };
+        Some((entry, event))
+    }
+}
+
 /// One stream's part of an append.
 #[derive(Debug)]
 pub struct Entry {

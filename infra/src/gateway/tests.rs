@@ -332,9 +332,9 @@ async fn lets_a_later_webhook_overtake() {
 
 const BOOK_OF_CHILD: &str = "GATEWAY_BOOK_OF_CHILD";
 
-/// No test by itself: what [`keeps_every_answer_it_gave_when_it_is_killed`] runs and kills.
+/// No test by itself: the process that [`keeps_every_answer_it_gave_when_it_is_killed`] starts and kills.
 #[tokio::test]
-#[ignore = "a process for another test"]
+#[ignore = "started, as a process of its own, by keeps_every_answer_it_gave_when_it_is_killed"]
 async fn runs_as_a_process_of_its_own() {
     let Ok(book) = std::env::var(BOOK_OF_CHILD) else { return };
     let server = Server::bind(config(book.as_ref(), "none", Some("http://127.0.0.1:1/hook"))).await.unwrap();

@@ -271,7 +271,7 @@ async fn a_stop_lets_what_is_under_way_end_and_takes_no_more() {
     let idle = server.connect().await;
     // Under way once the server has begun to read it, which nobody outside can see but by its effect: it is
     // answered in its own time though the server was stopped before that.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await; // For that beginning; too short, and the test fails.
     server.stop.cancel();
     assert_eq!(under_way.await.unwrap().problem(), (503, "timeout".into()));
     tokio::time::timeout(PATIENCE, server.serving).await.unwrap().unwrap().unwrap();

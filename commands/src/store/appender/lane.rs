@@ -9,7 +9,7 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{Append, Appended, Pending};
+use super::{Append, Appended, Entry, NewEvent, Pending};
 use crate::error::{Error, Refused, Result};
 use crate::store::{Outcome, Position};
 
@@ -215,20 +215,25 @@ pub(in crate::store) fn stored(
     }))
 }
 
-/// One round trip: arrays in, one answer a command out. A command alone is tried as what it most likely is first.
+/// One round trip: arrays in, one answer a command out.
 ///
-/// `contended`: conflicts are likely, and looked for before anything is inserted.
+/// A command alone, of one event, is tried with plain values first. `contended`: conflicts are likely, and looked for
+/// before anything is inserted.
 async fn call(
     connection: &mut PgConnection,
     group: &[Pending],
     contended: bool,
 ) -> Result<Vec<Row>, sqlx::Error> {
-    if let [alone] = group
-        && let Some(position) = append_one(connection, alone).await?
-    {
-        return Ok(vec![Row::all_stored(position - 1)]);
-    }
     let mut sent = Columns { look: contended, ..Columns::default() };
+    if let [Pending { append, at, .. }] = group
+        && let Some(one) = append.only_event()
+        && !contended
+    {
+        match append_one(connection, append, one, *at).await? {
+            Some(position) => return Ok(vec![Row::all_stored(position - 1)]),
+            None => sent.look = true,
+        }
+    }
     let mut at = DateTime::<Utc>::MIN_UTC;
     for (n, pending) in (1..).zip(group) {
         at = at.max(pending.at);
@@ -277,16 +282,13 @@ async fn call(
     .await
 }
 
-/// The position of a command's one event. None if it has none or more, is known already, or conflicts.
+/// The position of a command's only event. None if the command is known already, or conflicts.
 async fn append_one(
     connection: &mut PgConnection,
-    Pending { append, at, .. }: &Pending,
+    append: &Append,
+    (entry, event): (&Entry, &NewEvent),
+    at: DateTime<Utc>,
 ) -> Result<Option<i64>, sqlx::Error> {
-    let [entry] = append.entries.as_slice() else { return Ok(None) };
-    let [event] = entry.events.as_slice() else { return Ok(None) };
-    if append.refusal.is_some() {
-        return Ok(None);
-    }
     sqlx::query_scalar!(
         "select append_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         at,
