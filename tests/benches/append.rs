@@ -29,17 +29,24 @@ pub async fn measure(server: &Server, settings: Settings, report: &mut Report) -
         }
         let mut best = [0.0_f64; 3];
         for workers in CONCURRENT.into_iter().filter(|&workers| settings.at.is_none_or(|at| at == workers)) {
+            // However many are appended, a long log is as long for each number at once.
+            let mut databases = templates.clone();
+            if events > 0 {
+                for (peer, database) in Peer::ALL.into_iter().zip(&mut databases) {
+                    *database = server.copy(peer, "append_run", database).await?;
+                }
+            }
             let mut connections = [0; 3];
             for (n, peer) in Peer::ALL.into_iter().enumerate() {
                 connections[n] =
-                    best_connections(server, settings, peer, &templates[n], events, workers, &mut watch)
+                    best_connections(server, settings, peer, &databases[n], events, workers, &mut watch)
                         .await?;
             }
             let mut runs: [Vec<Run>; 3] = Default::default();
             for _ in 0..settings.runs {
                 for (n, peer) in Peer::ALL.into_iter().enumerate() {
                     let run = (connections[n], workers, settings.run);
-                    runs[n].push(one(server, peer, &templates[n], events, run, &mut watch).await?);
+                    runs[n].push(one(server, peer, &databases[n], events, run, &mut watch).await?);
                 }
             }
             let mut medians = [0.0; 3];
@@ -83,7 +90,7 @@ async fn best_connections(
     server: &Server,
     settings: Settings,
     peer: Peer,
-    template: &Database,
+    from: &Database,
     events: i64,
     workers: usize,
     watch: &mut PgConnection,
@@ -95,7 +102,7 @@ async fn best_connections(
     let mut best = (0, 0.0);
     for connections in candidates {
         let run = (connections, workers, settings.probe);
-        let run = one(server, peer, template, events, run, watch).await?;
+        let run = one(server, peer, from, events, run, watch).await?;
         if run.per_second > best.1 {
             best = (connections, run.per_second);
         }
@@ -107,14 +114,12 @@ async fn best_connections(
 async fn one(
     server: &Server,
     peer: Peer,
-    template: &Database,
+    from: &Database,
     events: i64,
     (connections, workers, lasting): (usize, usize, std::time::Duration),
     watch: &mut PgConnection,
 ) -> Result<Run> {
-    let database =
-        if events == 0 { server.copy(peer, "append_run", template).await? } else { template.clone() };
-    server.settle().await?;
+    let database = if events == 0 { server.copy(peer, "append_run", from).await? } else { from.clone() };
     let on = &database;
     match peer {
         Peer::Mewayz => {

@@ -105,12 +105,16 @@ impl Server {
         Ok(database)
     }
 
-    /// A copy of a database that nobody is connected to.
+    /// A copy of a database that nobody is connected to, with everything on disk.
     pub async fn copy(&self, peer: Peer, purpose: &str, of: &Database) -> Result<Database> {
         let database = self.database(peer, purpose);
         self.drop(&database).await?;
-        self.execute(&format!("create database {} template {} owner mewayz_owner", database.name, of.name))
-            .await?;
+        // This strategy makes a checkpoint before and after, and writes no WAL for what it copies.
+        self.execute(&format!(
+            "create database {} template {} owner mewayz_owner strategy file_copy",
+            database.name, of.name
+        ))
+        .await?;
         Ok(database)
     }
 

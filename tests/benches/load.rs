@@ -84,7 +84,6 @@ async fn one(
     watch: &mut sqlx::PgConnection,
 ) -> Result<Run> {
     let on = &server.copy(peer, "load_run", template).await?;
-    server.settle().await?;
     match peer {
         Peer::Mewayz => {
             let subject = Arc::new(Ours { store: on.store().await? });
