@@ -5,13 +5,16 @@
 //! consumers tell that their offsets are void.
 
 use std::fmt;
+use std::time::Instant;
 
 use commands::{EventStore, failpoint};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::leader::Leader;
-use super::{Relay, RelayConfig, RelayError, blocking, progress, topics};
+use super::progress::{self, Progress};
+use super::topics::{self, PATIENCE};
+use super::{LOOK_AGAIN, Relay, RelayConfig, RelayError, blocking};
 
 /// What a rebuild has made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +59,19 @@ pub async fn rebuild(store: &EventStore, config: &RelayConfig) -> Result<Rebuilt
             running.await?;
         }
     }
-    let settings = config.clone();
-    let progress = blocking(move || progress::read(&settings)).await?;
-    let progress = progress.ok_or(RelayError::Fenced)?;
-    Ok(Rebuilt { position: progress.position, topic_epoch: progress.topic_epoch })
+    let (settings, position) = (config.clone(), state.borrow().position);
+    blocking(move || {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match progress::read(&settings)? {
+                Some(Progress { position: shown, topic_epoch, .. }) if shown >= position => {
+                    return Ok(Rebuilt { position: shown, topic_epoch });
+                }
+                // Kafka answers a commit before it shows what was committed.
+                _ if Instant::now() < deadline => std::thread::sleep(LOOK_AGAIN.1),
+                _ => return Err(RelayError::Fenced),
+            }
+        }
+    })
+    .await
 }
