@@ -32,7 +32,7 @@ pub enum RelayError {
          the order per key depends on it"
     )]
     Partitions { topic: String, there: i32, wanted: i32 },
-    #[error("the progress topic does not show how far this relay has come; it is looked at again")]
+    #[error("the progress topic does not show how far this relay has come; trying again may show it")]
     ProgressUnseen,
     #[error(
         "a transaction hangs in topic {topic}, partition {partition}, and is none of this relay's: end it with \

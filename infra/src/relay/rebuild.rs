@@ -69,7 +69,7 @@ pub async fn rebuild(store: &EventStore, config: &RelayConfig) -> Result<Rebuilt
                 }
                 // Kafka answers a commit before it shows what was committed.
                 _ if Instant::now() < deadline => std::thread::sleep(LOOK_AGAIN.1),
-                _ => return Err(RelayError::Fenced),
+                _ => return Err(RelayError::ProgressUnseen),
             }
         }
     })
