@@ -293,7 +293,7 @@ fn transactional(brokers: &str, transactional_id: &str) -> BaseProducer {
     producer
 }
 
-/// Removes topics. Blocks.
+/// Removes topics, and waits until they are gone. Blocks.
 ///
 /// # Panics
 /// If Kafka does not do it.
@@ -303,6 +303,15 @@ pub fn delete_topics(brokers: &str, topics: &[&str]) {
     let deleted = futures::executor::block_on(admin.delete_topics(topics, &AdminOptions::new()));
     for deleted in deleted.expect("Kafka answers") {
         deleted.expect("deleted");
+    }
+    // The controller answers before the broker knows.
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let metadata = admin.inner().fetch_metadata(None, PATIENCE).expect("Kafka answers");
+        if metadata.topics().iter().all(|topic| !topics.contains(&topic.name())) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{topics:?} are still there");
     }
 }
 

@@ -1,16 +1,17 @@
 //! Topics that are lost, or of another history: the relay stops and says so, and a rebuild makes them anew.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use infra::relay::RelayError;
 use infra::relay::progress::Progress;
 use nix::sys::signal::Signal;
+use rdkafka::producer::Producer;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use tests::kafka::{Read, delete_topics, write_topic};
+use tests::kafka::{Read, delete_topics, open_transaction, write_topic};
 use tests::log::append_some;
 use uuid::Uuid;
 
-use super::stage::{PATIENCE, Stage};
+use super::stage::{PATIENCE, Stage, until};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_rebuild_makes_the_same_topics_under_a_new_epoch(pool: PgPoolOptions, connect: PgConnectOptions) {
@@ -65,6 +66,39 @@ async fn a_rebuild_killed_at_any_point_can_be_done_again(pool: PgPoolOptions, co
     assert!(stage.topics() == before);
     stage.config.batch_records = 10;
     stage.must_be_exact().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_rebuild_whose_end_is_not_shown_at_once_waits_for_it(
+    pool: PgPoolOptions,
+    connect: PgConnectOptions,
+) {
+    let stage = Stage::set(pool, connect).await;
+    append_some(&stage.store, 100).await;
+    for shown in [true, false] {
+        let mut rebuild = stage.relay(&["rebuild"], "relay.before_produce=stop@2;relay.after_commit=stop@2");
+        until("the log is about to be written", || async { rebuild.is_stopped() }).await;
+        // Another's open transaction hides what comes after it in the progress topic.
+        let topic = stage.config.progress_topic();
+        let record = Read { key: "another's".into(), headers: Vec::new(), value: String::new() };
+        let id = format!("{}.another", stage.config.prefix);
+        let another = open_transaction(&stage.config.brokers, &id, [(topic.as_str(), 0, &record)]);
+        let before = stage.uncommitted();
+        rebuild.signal(Signal::SIGCONT);
+        let committed = || async { stage.uncommitted() > before && rebuild.is_stopped() };
+        until("the log is committed", committed).await;
+        rebuild.signal(Signal::SIGCONT);
+        if shown {
+            // So slow is Kafka here.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            another.abort_transaction(PATIENCE).unwrap();
+            assert_eq!(rebuild.ended().await.code(), Some(0));
+        } else {
+            assert_eq!(rebuild.ended().await.code(), Some(1));
+            another.abort_transaction(PATIENCE).unwrap();
+        }
+        stage.must_be_exact().await;
+    }
 }
 
 #[sqlx::test(migrations = "../migrations")]
