@@ -85,6 +85,14 @@ fn complete(operation: &mut Operation) {
         // Handlers of different capabilities have the same names: `issue`, `list`.
         operation.operation_id = Some(format!("{tag}_{name}"));
     }
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter
+            && parameter.parameter_in == ParameterIn::Path
+        {
+            // Without it there is no such path; one whose schema is named by hand is taken for one that may be left out.
+            parameter.required = Required::True;
+        }
+    }
     if operation.security.is_none() {
         operation.security = Some(vec![SecurityRequirement::new(KEY, Vec::<String>::new())]);
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock, RwLock};
 
 use jsonschema::error::ValidationErrorKind as Wrong;
 use jsonschema::{Draft, ValidationError, Validator};
-pub use projections::schema::{Money, Price, code_of_seller, currency, id, id_if_any, one_of};
+pub use projections::schema::{Money, Price, currency, id, id_if_any, location, one_of, sku};
 use serde_json::{Value, json};
 use utoipa::{PartialSchema, ToSchema};
 

@@ -42,10 +42,20 @@ pub fn id_if_any<I: TypedId>() -> Object {
     id
 }
 
-/// A seller's own code: a SKU, a location.
+/// A seller's own code; the examples are of the demo's shop.
 #[must_use]
-pub fn code_of_seller() -> Object {
-    text().pattern(Some("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")).examples([json!("TEE-BLACK-M")]).build()
+pub fn sku() -> Object {
+    code_of_seller("MUG-BLUE")
+}
+
+/// A seller's own code of where goods lie.
+#[must_use]
+pub fn location() -> Object {
+    code_of_seller("MAIN")
+}
+
+fn code_of_seller(example: &str) -> Object {
+    text().pattern(Some("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")).examples([json!(example)]).build()
 }
 
 /// A SKU at a location.
@@ -53,7 +63,7 @@ pub fn code_of_seller() -> Object {
 pub fn stock_id() -> Object {
     text()
         .pattern(Some("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}@[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"))
-        .examples([json!("TEE-BLACK-M@main")])
+        .examples([json!("MUG-BLUE@MAIN")])
         .build()
 }
 

@@ -45,7 +45,7 @@ struct OfCart {
 struct OfLine {
     #[param(schema_with = schema::id::<CartId>)]
     id: CartId,
-    #[param(schema_with = schema::code_of_seller)]
+    #[param(schema_with = schema::sku)]
     sku: Sku,
 }
 
@@ -88,7 +88,7 @@ struct CartCheckout {
     #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     reference: Option<String>,
     /// Where the goods are taken from; left out for what needs no stock.
-    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", example = "main")]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", example = "MAIN")]
     location: Option<Location>,
     discount: Option<DiscountBody>,
     shipping: Option<ShippingBody>,

@@ -50,7 +50,7 @@ struct OfProduct {
 struct OfVariant {
     #[param(schema_with = schema::id::<ProductId>)]
     id: ProductId,
-    #[param(schema_with = schema::code_of_seller)]
+    #[param(schema_with = schema::sku)]
     sku: Sku,
 }
 
@@ -59,7 +59,7 @@ struct OfVariant {
 struct OfPrice {
     #[param(schema_with = schema::id::<ProductId>)]
     id: ProductId,
-    #[param(schema_with = schema::code_of_seller)]
+    #[param(schema_with = schema::sku)]
     sku: Sku,
     #[param(schema_with = schema::currency)]
     currency: Currency,
@@ -83,7 +83,7 @@ struct NewProduct {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewVariant {
-    #[schema(schema_with = schema::code_of_seller)]
+    #[schema(schema_with = schema::sku)]
     sku: Sku,
     #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     title: String,

@@ -33,9 +33,9 @@ pub fn routes() -> OpenApiRouter<App> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 struct OfStock {
-    #[param(schema_with = schema::code_of_seller)]
+    #[param(schema_with = schema::sku)]
     sku: Sku,
-    #[param(schema_with = schema::code_of_seller)]
+    #[param(schema_with = schema::location)]
     location: Location,
 }
 

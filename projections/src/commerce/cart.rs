@@ -43,7 +43,7 @@ pub struct CartView {
 /// So many of a SKU.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CartLineView {
-    #[schema(schema_with = schema::code_of_seller)]
+    #[schema(schema_with = schema::sku)]
     pub sku: Sku,
     pub quantity: i64,
 }

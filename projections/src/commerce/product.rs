@@ -40,7 +40,7 @@ pub struct ProductView {
 /// One form of a product that can be sold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct VariantView {
-    #[schema(schema_with = schema::code_of_seller)]
+    #[schema(schema_with = schema::sku)]
     pub sku: Sku,
     pub title: String,
     /// One per currency, ordered by it.
@@ -132,7 +132,7 @@ pub struct ProductFilter {
     #[param(required = false, nullable = false)]
     pub archived: Option<bool>,
     /// Only the one with a variant of this SKU.
-    #[param(required = false, schema_with = schema::code_of_seller)]
+    #[param(required = false, schema_with = schema::sku)]
     pub sku: Option<Sku>,
     /// Only those whose title contains this, whatever the case.
     #[param(required = false, nullable = false, min_length = 1, max_length = 200)]

@@ -22,9 +22,9 @@ pub struct StockLevelView {
     pub workspace_id: WorkspaceId,
     #[schema(schema_with = schema::stock_id)]
     pub id: StockId,
-    #[schema(schema_with = schema::code_of_seller)]
+    #[schema(schema_with = schema::sku)]
     pub sku: Sku,
-    #[schema(schema_with = schema::code_of_seller)]
+    #[schema(schema_with = schema::location)]
     pub location: Location,
     /// How many lie there, held or not.
     pub on_hand: i64,
@@ -113,10 +113,10 @@ impl StockLevelView {
 #[into_params(parameter_in = Query)]
 pub struct StockLevelFilter {
     /// Only those of this SKU.
-    #[param(required = false, schema_with = schema::code_of_seller)]
+    #[param(required = false, schema_with = schema::sku)]
     pub sku: Option<Sku>,
     /// Only those at this location.
-    #[param(required = false, schema_with = schema::code_of_seller)]
+    #[param(required = false, schema_with = schema::location)]
     pub location: Option<Location>,
 }
 

@@ -60,6 +60,21 @@ fn commands_say_which_headers_they_take() {
     }
 }
 
+/// As OpenAPI 3.1 has it, 4.8.12.2: what a path is made of is required.
+#[test]
+fn paths_need_all_that_they_are_made_of() {
+    for (name, operation) in operations(&document()) {
+        let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+        let (in_path, _): (Vec<_>, Vec<_>) = parameters.iter().partition(|of| of["in"] == "path");
+        assert!(in_path.iter().all(|of| of["required"] == true), "{name}");
+        let told: HashSet<_> =
+            in_path.iter().map(|of| format!("{{{}}}", of["name"].as_str().unwrap())).collect();
+        let made_of: HashSet<_> =
+            name.split('/').filter(|step| step.starts_with('{')).map(str::to_owned).collect();
+        assert_eq!(told, made_of, "{name}");
+    }
+}
+
 #[test]
 fn every_reference_leads_somewhere() {
     let document = document();

@@ -68,12 +68,12 @@ pub(super) struct OrderContents {
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OrderLine {
-    #[schema(schema_with = schema::code_of_seller)]
+    #[schema(schema_with = schema::sku)]
     sku: Sku,
     #[schema(minimum = 1, maximum = 1_000_000)]
     quantity: u32,
     /// Where it is taken from; left out for what needs no stock.
-    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", example = "main")]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", example = "MAIN")]
     location: Option<Location>,
     /// The catalogue's, if it is not said.
     #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
@@ -163,7 +163,7 @@ pub(super) struct QuoteView {
 /// A line of a quote.
 #[derive(Debug, Serialize, ToSchema)]
 struct QuotedLine {
-    #[schema(schema_with = schema::code_of_seller)]
+    #[schema(schema_with = schema::sku)]
     sku: Sku,
     title: String,
     quantity: u32,
