@@ -10,7 +10,7 @@ half=$(((${FUZZ_SECONDS:-600} + 1) / 2))
 seed=${SEED:-$((RANDOM * 32768 + RANDOM))}
 
 need_toolchain
-command -v curl >/dev/null || { can_install && install_packages curl; } || die "curl is missing"
+command -v curl >/dev/null || { can_install && install_packages curl; } || die "curl is missing: install it, then try again"
 use_python_tool 'schemathesis==4.*' st || die "Schemathesis needs Python 3.10 or later with venv"
 start_platform_services "$PWD/.fuzz"
 cargo build --workspace

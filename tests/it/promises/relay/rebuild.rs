@@ -89,8 +89,7 @@ async fn a_rebuild_whose_end_is_not_shown_at_once_waits_for_it(
         until("the log is committed", committed).await;
         rebuild.signal(Signal::SIGCONT);
         if shown {
-            // So slow is Kafka here.
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await; // What is brought about: a Kafka so slow to show it.
             another.abort_transaction(PATIENCE).unwrap();
             assert_eq!(rebuild.ended().await.code(), Some(0));
         } else {
