@@ -62,6 +62,10 @@ pub fn completed(mut document: OpenApi) -> OpenApi {
         let PathItem { get, post, put, patch, delete, .. } = item;
         get.iter_mut().for_each(complete);
         [post, put, patch, delete].into_iter().flatten().for_each(|operation| {
+            if operation.security.is_some() {
+                // What another service tells, signed and with names of its own, is no command of a client.
+                return complete(operation);
+            }
             let creates = operation.responses.responses.contains_key("201");
             let parameters = operation.parameters.get_or_insert_default();
             let is_key = |named: &RefOr<Parameter>| matches!(named, RefOr::T(of) if of.name == KEY_HEADER);

@@ -57,7 +57,12 @@ pub(super) fn parse<B: DeserializeOwned + ToSchema + 'static>(
     };
     // A number out of range may have ended the reading: the rest is not known, and nothing is said about it.
     if errors.is_empty() || !value.is_null() {
-        errors.extend(schema::check::<B>(schema::of_body::<B>).errors(&value));
+        let mut of_schema = schema::check::<B>(schema::of_body::<B>).errors(&value);
+        // What could not be read has no value that would be too small or too large as well.
+        of_schema.retain(|error| {
+            !errors.iter().any(|read| (&read.pointer, &read.code) == (&error.pointer, &error.code))
+        });
+        errors.append(&mut of_schema);
     }
     if !errors.is_empty() {
         return Err(Problem::validation(errors));
@@ -112,6 +117,8 @@ mod tests {
         #[schema(max_length = 5)]
         text: Option<String>,
         amount: Option<i64>,
+        #[schema(minimum = 1)]
+        quantity: Option<i64>,
     }
 
     fn parsed(media: &str, body: &str) -> Result<Note> {
@@ -121,7 +128,7 @@ mod tests {
 
     #[test]
     fn nothing_says_as_much_as_an_empty_object() {
-        let nothing = Note { text: None, amount: None };
+        let nothing = Note { text: None, amount: None, quantity: None };
         assert_eq!(parse::<Note>(&HeaderMap::new(), b""), Ok(nothing));
     }
 
@@ -143,5 +150,14 @@ mod tests {
         assert_eq!(code(r#"{"amount": 9223372036854775808}"#), "amount-out-of-range");
         assert_eq!(code(r#"{"amount": -0, "text": "too long"}"#), "validation");
         assert_eq!(code(r#"{"amount": 1, "more": 2}"#), "validation");
+    }
+
+    #[test]
+    fn a_number_that_cannot_be_read_is_one_error() {
+        let refused = parsed("application/json", r#"{"quantity": 2.0, "text": "too long"}"#).unwrap_err();
+        let places: Vec<_> = refused.errors.iter().map(|error| error.pointer.as_deref().unwrap()).collect();
+        assert_eq!(places, ["/quantity", "/text"]);
+        let refused = parsed("application/json", r#"{"quantity": 0}"#).unwrap_err();
+        assert_eq!(refused.errors.len(), 1);
     }
 }

@@ -51,7 +51,8 @@ fn unsigned() -> Problem {
 
 /// Take in what the gateway tells unasked.
 #[utoipa::path(post, path = "/api/financial/payments/webhook", tag = "payment", security(()),
-    params(("gateway-signature" = String, Header, description = "`t=<unix>,v1=<hex HMAC-SHA256>` over the body.")),
+    params(("gateway-signature" = String, Header,
+        description = "`t=<unix>,v1=<hex>`: HMAC-SHA256 over the time, a dot and the body as sent.")),
     request_body = serde_json::Value, responses((status = 204, description = "It is taken in.")))]
 async fn notice(State(app): State<App>, Signed(notice): Signed) -> Result<StatusCode> {
     let known = app.gateway.find(&Which::OfReference(notice.charge.id)).await;
