@@ -4,7 +4,7 @@
 #   CHAOS_SECONDS   how long the open-ended ones go on (default 600)
 
 # shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/setup.sh"
 
 need_toolchain
 need_cargo_tool cargo-nextest 0.9.148

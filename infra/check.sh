@@ -2,7 +2,7 @@
 # make check: everything that can be said without running the tests.
 
 # shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/setup.sh"
 
 need_toolchain
 say "Formatting"

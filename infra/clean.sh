@@ -2,7 +2,7 @@
 # make clean: stops the services of this checkout and removes their data, the demo's too, and what was built.
 
 # shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/setup.sh"
 
 for dir in .run .test .bench .fuzz .check; do
   if [[ ! -d $dir ]]; then continue; fi

@@ -4,7 +4,7 @@
 #   SEED           repeats a run; a new one is drawn, and printed, when it is not set
 
 # shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/setup.sh"
 
 half=$(((${FUZZ_SECONDS:-600} + 1) / 2))
 seed=${SEED:-$((RANDOM * 32768 + RANDOM))}

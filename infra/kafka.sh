@@ -6,7 +6,7 @@
 #   kafka.sh wipe DIR      stop, and remove the data
 
 # shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/setup.sh"
 
 [[ $# == 2 ]] || die "usage: kafka.sh start|stop|brokers|wipe DIR"
 command=$1

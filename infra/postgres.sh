@@ -9,7 +9,7 @@
 # PG_BIN names the folder of initdb and postgres, where they are not to be searched.
 
 # shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/setup.sh"
 
 [[ $# -ge 2 ]] || die "usage: postgres.sh start|stop|url|owner-url|admin-url|wipe DIR [PORT]"
 command=$1

@@ -3,7 +3,7 @@
 # Arguments go to `mewayz demo`.
 
 # shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/setup.sh"
 
 need_toolchain
 start_platform_services "$PWD/.run"

@@ -4,7 +4,7 @@
 #   sqlx-prepare.sh --check   fails when .sqlx is not what the SQL and the migrations say (part of make check)
 
 # shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/setup.sh"
 
 need_toolchain
 own_folder "$PWD/.check"

@@ -2,7 +2,7 @@
 # make test: all tests, on a PostgreSQL and a Kafka of their own, also after a failure. Arguments go to `cargo nextest run`.
 
 # shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/setup.sh"
 
 need_toolchain
 need_cargo_tool cargo-nextest 0.9.148

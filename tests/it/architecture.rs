@@ -183,13 +183,18 @@ fn every_file_says_what_it_is_and_is_no_drawer() {
     {
         for (file, text) in files(folder) {
             assert!(text.starts_with("//! "), "{file} does not say what it is");
-            let stem = Path::new(&file).file_stem().unwrap().to_str().unwrap().to_owned();
-            assert!(
-                !["util", "utils", "common", "helper", "helpers", "misc"].contains(&stem.as_str()),
-                "{file} is a drawer"
-            );
+            assert!(!is_drawer(Path::new(&file)), "{file} is a drawer");
         }
     }
+    let scripts = fs::read_dir(root().join("infra")).unwrap();
+    for file in scripts.map(|entry| entry.unwrap().path()) {
+        assert!(!is_drawer(&file), "{} is a drawer", file.display());
+    }
+}
+
+fn is_drawer(file: &Path) -> bool {
+    let stem = file.file_stem().unwrap().to_str().unwrap();
+    ["util", "utils", "common", "helper", "helpers", "misc"].contains(&stem)
 }
 
 /// A file that no list names is not compiled, and the compiler does not say so.

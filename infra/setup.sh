@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# What the scripts of this folder share. Sourced, never run; it moves to the root of the project.
+# How a target sets up what it needs: tools, ports, folders, services. Sourced, never run; it moves to the root of the
+# project.
 
 set -euo pipefail
 # Folders given as arguments are seen from where the caller stands.
