@@ -33,7 +33,8 @@ FUZZ_ADDRESS=http://127.0.0.1:$port
 export MEWAYZ_KEY PLATFORM_KEY FUZZ_ADDRESS
 schema=$FUZZ_ADDRESS/api/docs/openapi.json
 
-# From the folder where it may leave its own ones.
+# From the folder where it may leave its own ones; none of them beside its hooks.
+export PYTHONDONTWRITEBYTECODE=1
 st() { (cd "$FOLDER" && command st --config-file "$OLDPWD/infra/schemathesis.toml" "$@"); }
 
 say "Fuzzing with SEED=$seed; the server's log is $FOLDER/server.log"
