@@ -47,18 +47,27 @@ def product():
     return {"id": made["id"], "sku": sku, "currency": CURRENCY}
 
 
-@functools.cache
-def goods():
-    """Something that lies in stock and is sold."""
+def new_sku():
+    return {"sku": new("MUG")}
+
+
+@functools.lru_cache(maxsize=1)
+def delivery(number):
     sku = product()["sku"]
     ask("POST", f"ecommerce/stock/{sku}/{LOCATION}/receive", {"quantity": 1_000_000})
     return {"sku": sku, "location": LOCATION}
 
 
+def goods():
+    """Something that lies in stock and is sold; now and then another, since chains of requests end the sale of any."""
+    return delivery(next(numbers) // 300)
+
+
 def cart():
     made = ask("POST", "ecommerce/carts", {"currency": CURRENCY, "customer": CUSTOMER})["id"]
-    ask("PUT", f"ecommerce/carts/{made}/lines/{goods()['sku']}", {"quantity": UNITS})
-    return {"id": made, "sku": goods()["sku"]}
+    sku = goods()["sku"]
+    ask("PUT", f"ecommerce/carts/{made}/lines/{sku}", {"quantity": UNITS})
+    return {"id": made, "sku": sku}
 
 
 class Order:
@@ -158,7 +167,9 @@ PAYMENT, REFUND = f"{MONEY}/payments/{{id}}", f"{MONEY}/refunds/{{id}}"
 # What an operation is asked of, the first that fits; what is only read is made once.
 FITTING = {
     f"{PRODUCT}(/history)?": functools.cache(product),
+    f"{PRODUCT}/variants": lambda: product() | new_sku(),
     f"{PRODUCT}/.*": product,
+    f"{SHOP}/products": new_sku,
     f"{SHOP}/stock/.*": goods,
     f"{SHOP}/orders(/quote)?": goods,
     f"{CART}(/history)?": functools.cache(cart),
