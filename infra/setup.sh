@@ -158,6 +158,13 @@ start_test_services() {
 start_platform_services() {
   own_folder "$1"
   export MEWAYZ_DATA=$FOLDER
+  # A shell that has read the folder's own env names no other services: these are started like without it.
+  if [[ -n ${DATABASE_URL:-} && $DATABASE_URL == "$(infra/postgres.sh url "$FOLDER" 2>/dev/null)" ]]; then
+    unset DATABASE_URL MEWAYZ_MIGRATE_URL
+  fi
+  if [[ -n ${KAFKA_BROKERS:-} && $KAFKA_BROKERS == "$(infra/kafka.sh brokers "$FOLDER" 2>/dev/null)" ]]; then
+    unset KAFKA_BROKERS
+  fi
   if [[ -n ${DATABASE_URL:-} ]]; then
     export DATABASE_URL MEWAYZ_MIGRATE_URL=${MEWAYZ_MIGRATE_URL:-$DATABASE_URL}
   else
