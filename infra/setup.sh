@@ -102,8 +102,20 @@ need_toolchain() {
   fi
 }
 
+# forget_demo: a shell that has read .run/env names the demo's services for the programs it calls, and not because a
+# target should use them instead of its own.
+forget_demo() {
+  if [[ ${MEWAYZ_DATA:-} != "$PWD/.run" ]]; then return; fi
+  if [[ ${DATABASE_URL:-} == "$(infra/postgres.sh url .run 2>/dev/null)" ]]; then
+    unset DATABASE_URL MEWAYZ_MIGRATE_URL
+  fi
+  if [[ ${KAFKA_BROKERS:-} == "$(infra/kafka.sh brokers .run 2>/dev/null)" ]]; then unset KAFKA_BROKERS; fi
+  unset MEWAYZ_DATA
+}
+
 # own_folder DIR: this folder's services belong to this run alone, and stop with it. The lock names its holder.
 own_folder() {
+  forget_demo
   FOLDER=$1
   mkdir -p "$FOLDER"
   exec 8>>"$FOLDER/lock"
@@ -158,13 +170,6 @@ start_test_services() {
 start_platform_services() {
   own_folder "$1"
   export MEWAYZ_DATA=$FOLDER
-  # A shell that has read the folder's own env names no other services: these are started like without it.
-  if [[ -n ${DATABASE_URL:-} && $DATABASE_URL == "$(infra/postgres.sh url "$FOLDER" 2>/dev/null)" ]]; then
-    unset DATABASE_URL MEWAYZ_MIGRATE_URL
-  fi
-  if [[ -n ${KAFKA_BROKERS:-} && $KAFKA_BROKERS == "$(infra/kafka.sh brokers "$FOLDER" 2>/dev/null)" ]]; then
-    unset KAFKA_BROKERS
-  fi
   if [[ -n ${DATABASE_URL:-} ]]; then
     export DATABASE_URL MEWAYZ_MIGRATE_URL=${MEWAYZ_MIGRATE_URL:-$DATABASE_URL}
   else
