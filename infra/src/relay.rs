@@ -185,12 +185,17 @@ impl Relay {
             })
         });
         let reading = Reading::after(after);
-        let read = tokio::select! {
-            read = self.read(&reading, batches, shutdown) => read,
-            unsettled = self.settle(&reading, &waiting) => Err(unsettled),
+        tokio::pin!(writing);
+        let interrupted = async {
+            let read = tokio::select! {
+                read = self.read(&reading, batches) => read,
+                unsettled = self.settle(&reading, &waiting) => Err(unsettled),
+            };
+            writing.as_mut().await.and(read)
         };
-        if !shutdown.is_cancelled() {
-            return writing.await.and(read);
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            interrupted = interrupted => return interrupted,
         }
         // What is left open if Kafka is away now will be aborted by whoever leads next.
         tokio::time::timeout(GRACE, writing).await.unwrap_or(Ok(()))
@@ -256,12 +261,7 @@ impl Relay {
     }
 
     /// Reads the log and hands it on, in batches of one transaction each.
-    async fn read(
-        &self,
-        reading: &Reading,
-        batches: mpsc::Sender<Batch>,
-        shutdown: &CancellationToken,
-    ) -> Result<(), RelayError> {
+    async fn read(&self, reading: &Reading, batches: mpsc::Sender<Batch>) -> Result<(), RelayError> {
         let (mut newest, mut state) = (self.store.newest(), self.state());
         let mut held_up = reading.held_up.subscribe();
         let mut topics: BTreeSet<String> = topics::expected(&self.config).into_keys().collect();
@@ -269,18 +269,13 @@ impl Relay {
         let limit = i64::try_from(self.config.batch_records).unwrap_or(i64::MAX);
         loop {
             newest.mark_unchanged();
-            let page = tokio::select! {
-                biased;
-                () = shutdown.cancelled() => return Ok(()),
-                page = self.store.read(after, limit) => page.unwrap_or_else(|error| {
-                    tracing::warn!(%error, "the relay cannot read the event store; it will look again");
-                    pause = TRY_AGAIN.1;
-                    Vec::new()
-                }),
-            };
+            let page = self.store.read(after, limit).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "the relay cannot read the event store; it will look again");
+                pause = TRY_AGAIN.1;
+                Vec::new()
+            });
             if page.is_empty() {
                 tokio::select! {
-                    () = shutdown.cancelled() => return Ok(()),
                     Ok(()) = newest.changed() => {}
                     () = tokio::time::sleep(pause) => {}
                     // The writer ends by itself only if it has failed.

@@ -72,6 +72,7 @@ impl Member {
             match self.join().await {
                 Ok(Ended::Failed(error)) => return Err(Stopped::Failed(name.to_owned(), error)),
                 Ok(_) => return Ok(()),
+                Err(_) if self.host.stop.is_cancelled() => return Ok(()),
                 Err(error) => {
                     let error = format!("{error:#}");
                     tracing::warn!(
@@ -89,7 +90,7 @@ impl Member {
     /// Joins the group, and works until it is told to stop or something fails.
     async fn join(&mut self) -> anyhow::Result<Ended> {
         // Who joins and leaves at once may be waited for by the others until its session ends.
-        if self.source.clock.now().await?.is_none() {
+        if self.now().await?.is_none() {
             bail!(NOTHING_YET);
         }
         let settings = self.source.topics.member(self.view.name(), self.source.session);
@@ -138,7 +139,7 @@ impl Member {
             if self.parts.is_empty() {
                 continue;
             }
-            let progress = self.source.clock.now().await?;
+            let progress = self.now().await?;
             let Some(progress) = progress.filter(|progress| progress.topic_epoch == self.topic_epoch) else {
                 return Ok(Ended::Void);
             };
@@ -157,7 +158,7 @@ impl Member {
     /// Claims partitions, and begins to read where their checkpoints are.
     async fn claim(&mut self, consumer: &Consuming, given: &[Given]) -> anyhow::Result<Option<Ended>> {
         self.parts.clear();
-        let Some(progress) = self.source.clock.now().await? else {
+        let Some(progress) = self.now().await? else {
             bail!(NOTHING_YET);
         };
         self.topic_epoch = progress.topic_epoch;
@@ -298,6 +299,14 @@ impl Member {
         let reading = Reading { view, member: self.host.instance, progress, parts: &self.parts };
         let batch = Batch { pool: &self.pool, checkpoint: &reading, unparked: &mine };
         batch.write(&mut *self.view, &mut self.parked, events, 0).await
+    }
+
+    /// How far the topics are now. An error once it is told to stop: Kafka may be away, and is not waited for then.
+    async fn now(&self) -> anyhow::Result<Option<Arc<Progress>>> {
+        tokio::select! {
+            () = self.host.stop.cancelled() => bail!("told to stop"),
+            told = self.source.clock.now() => Ok(told?),
+        }
     }
 
     /// The contexts of what it hears.

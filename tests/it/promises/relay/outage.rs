@@ -59,6 +59,33 @@ async fn commands_go_on_while_kafka_is_away_and_the_relay_catches_up(
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_relay_that_holds_back_what_kafka_cannot_take_stops_when_it_is_told_to(
+    pool: PgPoolOptions,
+    connect: PgConnectOptions,
+) {
+    let broker = Broker::start();
+    let mut stage = Stage::set(pool, connect).await;
+    stage.config.brokers = broker.address();
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let said = || std::fs::read_to_string(log.path()).unwrap();
+    let mut command = stage.command(&[], "");
+    let mut relay = Process::start(command.stderr(log.reopen().unwrap()));
+    append_some(&stage.store, 100).await;
+    stage.caught_up().await;
+    broker.kill();
+    until("it holds back", || async { said().contains("nothing is written behind that") }).await;
+    // So many take longer than it is until it looks again.
+    append_some(&stage.store, 2000).await;
+    relay.signal(Signal::SIGTERM);
+    assert_eq!(relay.ended().await.code(), Some(0), "{}", said());
+
+    broker.start_again();
+    let _relay = stage.relay(&[], "");
+    stage.caught_up().await;
+    stage.must_be_exact().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn a_relay_is_not_fenced_by_what_kafka_does_not_show_yet(
     pool: PgPoolOptions,
     connect: PgConnectOptions,

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use nix::sys::signal::Signal;
 use reqwest::RequestBuilder;
 use serde_json::json;
-use tests::chaos::lasting;
+use tests::chaos::{lasting, long};
 use tests::kafka::Broker;
 use tests::process::{Premises, Process};
 use tokio::time::MissedTickBehavior;
@@ -86,6 +86,44 @@ async fn commands_go_on_as_before_while_kafka_is_killed_or_stands_still() {
         println!("{behind} events behind, caught up in {:?}", back.elapsed());
     }
     assert!(platform.is_running());
+    at.projected().await;
+    stage.must_be_exact().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_platform_stops_when_it_is_told_to_while_kafka_is_away() {
+    let at = Premises::open().await;
+    let broker = Broker::start();
+    let mut stage = Stage::over(at.store.clone(), at.database.run_url());
+    stage.config.brokers = broker.address();
+    let views = projections::all();
+    let views = views.iter().filter(|view| view.by_stream()).map(|view| view.name());
+    let views = views.collect::<Vec<_>>().join(",");
+    let start = || {
+        let mut serve = at.command(&["serve"]);
+        Process::start(stage.to_kafka(&mut serve).env("MEWAYZ_SUBSCRIPTIONS__FROM_KAFKA", &views))
+    };
+    // Told at once it is in the middle of something, and later it has noticed.
+    let outages = [(Signal::SIGKILL, 4), (Signal::SIGSTOP, 0), (Signal::SIGKILL, 0), (Signal::SIGSTOP, 4)];
+    for (outage, told_after) in outages.into_iter().take(if long() { 4 } else { 2 }) {
+        let mut platform = start();
+        at.listens(at.address).await;
+        stage.caught_up().await;
+        at.projected().await;
+        match outage {
+            Signal::SIGKILL => broker.kill(),
+            signal => broker.signal(signal),
+        }
+        steadily(&at, Duration::from_secs(told_after).max(EVERY)).await;
+        platform.signal(Signal::SIGTERM);
+        assert_eq!(platform.ended().await.code(), Some(0), "after {outage} and {told_after} s");
+        match outage {
+            Signal::SIGKILL => broker.start_again(),
+            _ => broker.signal(Signal::SIGCONT),
+        }
+    }
+    let _platform = start();
+    stage.caught_up().await;
     at.projected().await;
     stage.must_be_exact().await;
 }
