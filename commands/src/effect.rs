@@ -6,6 +6,7 @@
 
 pub mod ask_gateway_when_payment_asks;
 pub mod ask_gateway_when_refund_is_sent;
+pub mod destroy_keys_when_subject_is_erased;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};

@@ -1,4 +1,5 @@
 //! Identity.
 
 pub mod api_key;
+pub mod subject;
 pub mod workspace;

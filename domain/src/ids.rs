@@ -109,6 +109,8 @@ typed_id! {
     WorkspaceId = "ws";
     /// An API key (the public half of it).
     ApiKeyId = "key";
+    /// A legal hold: personal data that must be kept for now.
+    HoldId = "hold";
     /// A buyer, as the workspace knows them.
     CustomerId = "cus";
     ProductId = "prod";

@@ -9,3 +9,4 @@ pub mod identity;
 pub mod ids;
 pub mod kernel;
 pub mod money;
+pub mod pii;
