@@ -12,6 +12,7 @@ mod intelligence {
     mod dashboard;
 }
 mod promises {
+    mod crash;
     mod freshness;
     mod idempotency;
     mod import;

@@ -15,6 +15,8 @@ use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use crate::postgres::Server;
+
 /// Who owns the tables, and who works with them (made once per cluster, by the start script).
 const OWNER: &str = "mewayz_owner";
 const RUN: &str = "mewayz_run";
@@ -40,12 +42,34 @@ impl TestDatabase {
     /// # Panics
     /// If there is no PostgreSQL to make it on.
     pub async fn create() -> Self {
-        let template = TEMPLATE.get_or_init(template).await;
+        let template = TEMPLATE.get_or_init(async || {
+            let name = template(&administrator()).await;
+            // Beside the tests, on a thread that ends with them at the latest: what is left then is the next run's.
+            std::thread::spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                runtime.block_on(drop_leftovers()).map_err(std::io::Error::other)
+            });
+            name
+        });
+        Self::copy(&administrator(), template.await).await
+    }
+
+    /// A new database on a server of the test's own.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    pub async fn on(server: &Server) -> Self {
+        let administrator = server.administrator();
+        Self::copy(&administrator, &template(&administrator).await).await
+    }
+
+    async fn copy(administrator: &PgConnectOptions, template: &str) -> Self {
         let name = format!("test_{}_{}", parent_id(), Uuid::new_v4().simple());
-        let mut admin = administrator().connect().await.expect("PostgreSQL answers");
+        let mut admin = administrator.connect().await.expect("PostgreSQL answers");
         execute(&mut admin, &format!("create database {name} template {template} owner {OWNER}")).await;
         admin.close().await.expect("the connection closes");
-        let (owner, run) = (as_role(OWNER, &name), as_role(RUN, &name));
+        let as_role = |role| administrator.clone().username(role).database(&name);
+        let (owner, run) = (as_role(OWNER), as_role(RUN));
         let pool = PgPoolOptions::new().max_connections(8).connect_lazy_with(run.clone());
         Self { name, owner, run, pool }
     }
@@ -64,11 +88,11 @@ impl TestDatabase {
 }
 
 /// The template of these very migrations, made if this is the first test to want it.
-async fn template() -> String {
+async fn template(administrator: &PgConnectOptions) -> String {
     let mut hash = DefaultHasher::new();
     MIGRATIONS.iter().for_each(|migration| (migration.version, &migration.checksum).hash(&mut hash));
     let name = format!("mewayz_template_{:016x}", hash.finish());
-    let mut admin = administrator().connect().await.expect("PostgreSQL answers");
+    let mut admin = administrator.connect().await.expect("PostgreSQL answers");
     // Of several test processes one makes it; one that is killed meanwhile leaves only a half-made name.
     sqlx::query("select pg_advisory_lock($1)")
         .bind(TEMPLATE_LOCK)
@@ -84,7 +108,8 @@ async fn template() -> String {
         let half = format!("{name}_half");
         execute(&mut admin, &format!("drop database if exists {half} with (force)")).await;
         execute(&mut admin, &format!("create database {half} owner {OWNER}")).await;
-        let mut owner = as_role(OWNER, &half).connect().await.expect("the owner may connect");
+        let owner = administrator.clone().username(OWNER).database(&half);
+        let mut owner = owner.connect().await.expect("the owner may connect");
         MIGRATIONS.run(&mut owner).await.expect("the migrations run");
         execute(&mut owner, &format!("grant select on _sqlx_migrations to {RUN}")).await;
         owner.close().await.expect("the connection closes");
@@ -101,11 +126,6 @@ async fn template() -> String {
         execute(&mut admin, &format!("alter database {half} rename to {name}")).await;
     }
     admin.close().await.expect("the connection closes");
-    // Beside the tests, on a thread that ends with them at the latest: what is left then is the next run's.
-    std::thread::spawn(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(drop_leftovers()).map_err(std::io::Error::other)
-    });
     name
 }
 
@@ -143,8 +163,4 @@ pub fn administrator() -> PgConnectOptions {
     url.parse::<PgConnectOptions>()
         .expect("TEST_DATABASE_URL is an address of PostgreSQL")
         .disable_statement_logging()
-}
-
-fn as_role(role: &str, database: &str) -> PgConnectOptions {
-    administrator().username(role).database(database)
 }

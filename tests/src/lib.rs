@@ -8,4 +8,5 @@ pub mod kafka;
 pub mod keys;
 pub mod log;
 pub mod platform;
+pub mod postgres;
 pub mod process;

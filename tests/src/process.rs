@@ -145,7 +145,14 @@ impl Premises {
     /// # Panics
     /// If they cannot be had.
     pub async fn open() -> Self {
-        let database = TestDatabase::create().await;
+        Self::over(TestDatabase::create().await).await
+    }
+
+    /// With this database.
+    ///
+    /// # Panics
+    /// If they cannot be had.
+    pub async fn over(database: TestDatabase) -> Self {
         let store = EventStore::open(database.pool.clone(), database.run.clone(), 1_000);
         let workspace = WorkspaceId::from_uuid(Uuid::now_v7());
         // One context is one command.

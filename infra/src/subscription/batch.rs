@@ -113,6 +113,7 @@ impl Batch<'_> {
         commands::failpoint!("view.before_commit");
         transaction.commit().await?;
         commands::failpoint!("view.after_commit");
+        self.checkpoint.committed();
         view.committed();
         Ok(Moved::Yes)
     }
@@ -186,8 +187,8 @@ fn row_key(row: &projections::RowKey) -> String {
     format!("{ROW}{}/{}", row.workspace, row.key)
 }
 
-/// A transaction whose loss in a crash of the server loses nothing: the checkpoint is lost with it, and the log is
-/// read again from there.
+/// A transaction whose loss in a crash of the server loses nothing: the checkpoint is lost with it, its owner finds
+/// out (see `checkpoint`), and the log is read again from there.
 pub(super) async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
     pool.begin_with("begin; set local synchronous_commit = off").await
 }

@@ -1,5 +1,11 @@
 //! Checkpoints: how far a subscription is, and who may move it.
+//!
+//! Their transactions need not be on disk when they end, and a crash of the database may undo the last of them. So
+//! each says after which one it comes (the revision), and the owner looks now and then whether its last one still
+//! stands: what was forgotten is found, also if no position told it, and the owner starts again from what is left. A
+//! claim is on disk before anything follows from it, and all that was written before it is too.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,22 +15,33 @@ use uuid::Uuid;
 
 use super::{Host, Stopped};
 
+/// How often an owner looks whether its checkpoint stands where it was written last. A lost deadline is found as late.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 /// The right to move a subscription's checkpoint.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Claim {
     pub name: String,
     pub owner: Uuid,
     pub epoch: i64,
     /// The position it was at when it was claimed.
     pub position: i64,
+    /// How often it was written since.
+    revision: AtomicI64,
 }
 
 /// What became of an attempt to move a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moved {
     Yes,
-    /// The claim is void: roll back.
+    /// The claim is void: roll back, and forget all that follows from it.
     Void,
+}
+
+impl Moved {
+    pub(super) fn only_if(stands: bool) -> Self {
+        if stands { Self::Yes } else { Self::Void }
+    }
 }
 
 /// What says how far a view is, and is moved in the transaction of its rows.
@@ -32,6 +49,9 @@ pub enum Moved {
 pub(super) trait Checkpoint: Send + Sync {
     /// Everything up to this position is applied; called inside the caller's transaction.
     async fn advance(&self, transaction: &mut PgConnection, upto: i64) -> Result<Moved, sqlx::Error>;
+
+    /// The transaction of the last [`Checkpoint::advance`] was committed.
+    fn committed(&self);
 }
 
 impl Claim {
@@ -60,33 +80,42 @@ impl Claim {
         }
     }
 
-    /// Moves the checkpoint inside the caller's transaction.
+    /// Whether the checkpoint stands where it was written last. [`Moved::Void`] if another has claimed it, or if the
+    /// database has forgotten what it had committed.
     ///
     /// # Errors
     /// If the database does not answer.
-    pub async fn advance(&self, transaction: &mut PgConnection, position: i64) -> Result<Moved, sqlx::Error> {
-        let moved = sqlx::query!(
-            "update subscriptions set position = $4 where name = $1 and owner = $2 and epoch = $3",
+    pub async fn stands(&self, pool: &PgPool) -> Result<Moved, sqlx::Error> {
+        let stands = sqlx::query_scalar!(
+            r#"select exists (select from subscriptions
+                              where name = $1 and owner = $2 and epoch = $3 and revision = $4) as "stands!""#,
             self.name,
             self.owner,
             self.epoch,
-            position
+            self.revision.load(Ordering::Relaxed)
         )
-        .execute(transaction)
+        .fetch_one(pool)
         .await?;
-        Ok(if moved.rows_affected() == 1 { Moved::Yes } else { Moved::Void })
+        Ok(Moved::only_if(stands))
     }
 
-    /// What a void claim means: fenced by another instance, or (ours, but claimed anew by an operator's job) to be
-    /// claimed again.
+    /// What a void claim means: fenced by another instance, or to be claimed again: an operator's job has claimed it
+    /// meanwhile, or the database has forgotten where it was.
     pub async fn lost(&self, host: &Host) -> Option<Stopped> {
-        let owner = sqlx::query_scalar!("select owner from subscriptions where name = $1", self.name)
+        let found = sqlx::query!("select owner, epoch from subscriptions where name = $1", self.name)
             .fetch_optional(host.log.store().pool())
             .await;
-        match owner {
-            Ok(Some(Some(owner))) if owner != self.owner => Some(Stopped::Fenced(self.name.clone())),
-            _ => None,
+        let Ok(Some(found)) = found else { return None };
+        if found.owner.is_some_and(|owner| owner != self.owner) {
+            return Some(Stopped::Fenced(self.name.clone()));
         }
+        if found.epoch == self.epoch {
+            tracing::warn!(
+                subscription = self.name,
+                "the database has forgotten what it had committed; starting again from the checkpoint it kept"
+            );
+        }
+        None
     }
 
     /// Gives it up, so that another need not wait for the lease to end.
@@ -109,7 +138,22 @@ impl Claim {
 #[async_trait]
 impl Checkpoint for Claim {
     async fn advance(&self, transaction: &mut PgConnection, upto: i64) -> Result<Moved, sqlx::Error> {
-        Self::advance(self, transaction, upto).await
+        let moved = sqlx::query!(
+            "update subscriptions set position = $5, revision = revision + 1
+             where name = $1 and owner = $2 and epoch = $3 and revision = $4",
+            self.name,
+            self.owner,
+            self.epoch,
+            self.revision.load(Ordering::Relaxed),
+            upto
+        )
+        .execute(transaction)
+        .await?;
+        Ok(Moved::only_if(moved.rows_affected() == 1))
+    }
+
+    fn committed(&self) {
+        self.revision.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -124,7 +168,8 @@ async fn try_claim(host: &Host, name: &str) -> Result<Option<Result<Claim, Ahead
     let mut transaction = pool.begin().await?;
     let claimed = sqlx::query!(
         "update subscriptions
-         set owner = $2, epoch = epoch + 1, lease_until = clock_timestamp() + make_interval(secs => $3)
+         set owner = $2, epoch = epoch + 1, revision = 0,
+             lease_until = clock_timestamp() + make_interval(secs => $3)
          where name = $1 and (owner is null or owner = $2 or lease_until < clock_timestamp())
          returning epoch, position",
         name,
@@ -151,6 +196,7 @@ async fn try_claim(host: &Host, name: &str) -> Result<Option<Result<Claim, Ahead
         owner: host.instance,
         epoch: claimed.epoch,
         position: claimed.position,
+        revision: AtomicI64::new(0),
     })))
 }
 

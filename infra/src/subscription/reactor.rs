@@ -22,7 +22,7 @@ use uuid::Uuid;
 use self::answer::answer;
 use self::change::Change;
 use super::batch::begin;
-use super::checkpoint::{Claim, Moved};
+use super::checkpoint::{Checkpoint, Claim, LOOK_EVERY, Moved};
 use super::parked::{self, Parked, stream_key};
 use super::{Host, Stopped};
 
@@ -180,7 +180,8 @@ impl<'a> Run<'a> {
         let mut under_way: JoinSet<Answered> = JoinSet::new();
         let mut tick = tokio::time::interval(CHECKPOINT_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut ticks = 0u32;
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let room = self.open.len() < READ_AHEAD && under_way.len() < UNDER_WAY;
             tokio::select! {
@@ -214,8 +215,12 @@ impl<'a> Run<'a> {
                     for task in self.due().await? {
                         under_way.spawn(self.answer(task));
                     }
-                    ticks = ticks.wrapping_add(1);
-                    if ticks.is_multiple_of(25) && !self.parked.is_empty() {
+                }
+                _ = look.tick() => {
+                    if let Moved::Void = self.claim.stands(self.pool).await? {
+                        return Ok(Ended::Void);
+                    }
+                    if !self.parked.is_empty() {
                         for task in self.asked_again().await? {
                             if let Some(task) = self.queue(task) {
                                 under_way.spawn(self.answer(task));
@@ -301,6 +306,7 @@ impl<'a> Run<'a> {
         commands::failpoint!("reactor.before_checkpoint");
         transaction.commit().await?;
         commands::failpoint!("reactor.after_checkpoint");
+        self.claim.committed();
         self.written = upto;
         for change in changes {
             if let Change::Remind { due_at, .. } = change {

@@ -7,16 +7,15 @@ use std::time::Duration;
 
 use projections::Projector;
 use sqlx::PgPool;
+use tokio::time::MissedTickBehavior;
 
 use super::batch::Batch;
-use super::checkpoint::{Claim, Moved};
+use super::checkpoint::{Claim, LOOK_EVERY, Moved};
 use super::parked::{self, Parked};
 use super::{Host, Stopped};
 
 /// Events folded at once, at most.
 pub(super) const BATCH: usize = 1_000;
-/// How often it is asked whether parked events shall be tried again.
-pub(super) const ASK_EVERY: Duration = Duration::from_millis(500);
 
 enum Ended {
     Stopped,
@@ -62,12 +61,18 @@ async fn follow(
 ) -> Result<Ended, anyhow::Error> {
     let mut position = claim.position;
     let mut parked = Parked::load(pool, view.name()).await?;
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let events = tokio::select! {
             () = host.stop.cancelled() => return Ok(Ended::Stopped),
             events = host.log.after(position, BATCH) => events?,
-            () = tokio::time::sleep(ASK_EVERY), if !parked.is_empty() => {
-                if let Moved::Void = try_again(host, pool, view, claim, &mut parked, position).await? {
+            _ = look.tick() => {
+                let mut moved = claim.stands(pool).await?;
+                if moved == Moved::Yes && !parked.is_empty() {
+                    moved = try_again(host, pool, view, claim, &mut parked, position).await?;
+                }
+                if moved == Moved::Void {
                     return Ok(Ended::Void);
                 }
                 continue;

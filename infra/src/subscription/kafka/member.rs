@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail};
@@ -23,9 +24,9 @@ use super::{Source, kept};
 use crate::relay::progress::Progress;
 use crate::relay::{PATIENCE, record};
 use crate::subscription::batch::Batch;
-use crate::subscription::checkpoint::Moved;
+use crate::subscription::checkpoint::{LOOK_EVERY, Moved};
 use crate::subscription::parked::{self, Parked};
-use crate::subscription::view::{ASK_EVERY, BATCH};
+use crate::subscription::view::BATCH;
 use crate::subscription::{Host, Stopped};
 
 /// How long records are waited for before the clock is looked at without any.
@@ -45,6 +46,8 @@ pub(super) struct Member {
     /// What it has claimed, and the epoch of the topics from which it reads it.
     parts: BTreeMap<Place, Part>,
     topic_epoch: Uuid,
+    /// How often it has written them since.
+    revision: AtomicI64,
     parked: Parked,
 }
 
@@ -62,7 +65,7 @@ impl Member {
     pub(super) fn new(host: Host, source: Arc<Source>, view: Box<dyn Projector>) -> Self {
         let pool = host.log.store().pool().clone();
         let (parts, topic_epoch, parked) = (BTreeMap::new(), Uuid::nil(), Parked::default());
-        Self { host, pool, source, view, parts, topic_epoch, parked }
+        Self { host, pool, source, view, parts, topic_epoch, revision: AtomicI64::new(0), parked }
     }
 
     /// Keeps its share of the view until told to stop.
@@ -123,7 +126,7 @@ impl Member {
         if let Some(ended) = self.claim(consumer, &given).await? {
             return Ok(ended);
         }
-        let mut asked = Instant::now();
+        let mut looked = Instant::now();
         loop {
             if self.host.stop.is_cancelled() {
                 return Ok(Ended::Stopped);
@@ -146,9 +149,13 @@ impl Member {
             if let Moved::Void = self.write(&progress, events).await? {
                 return Ok(Ended::Void);
             }
-            if !self.parked.is_empty() && asked.elapsed() > ASK_EVERY {
-                asked = Instant::now();
-                if let Moved::Void = self.try_again(&progress).await? {
+            if looked.elapsed() > LOOK_EVERY {
+                looked = Instant::now();
+                let mut moved = self.stand().await?;
+                if moved == Moved::Yes && !self.parked.is_empty() {
+                    moved = self.try_again(&progress).await?;
+                }
+                if moved == Moved::Void {
                     return Ok(Ended::Void);
                 }
             }
@@ -174,6 +181,7 @@ impl Member {
         let claimed = partitions::claim(&self.pool, self.view.name(), self.host.instance, &places).await?;
         let Some(claimed) = claimed else { return Ok(Some(Ended::Void)) };
         self.parts = claimed;
+        self.revision = AtomicI64::new(0);
         self.parked = Parked::load(&self.pool, self.view.name()).await?;
 
         let mut list = TopicPartitionList::new();
@@ -264,7 +272,7 @@ impl Member {
         let last = self.parts.values().filter_map(|part| part.read.last()).map(|(position, _)| *position);
         let upto = last.max().unwrap_or_default().max(progress.position);
         let (view, member) = (self.view.name(), self.host.instance);
-        let reading = Reading { view, member, progress, parts: &self.parts };
+        let reading = Reading { view, member, progress, parts: &self.parts, revision: &self.revision };
         let moves: Vec<(i64, i64)> = reading.moves(upto).collect();
         if moves.iter().zip(self.parts.values()).all(|(to, part)| *to == (part.position, part.next_offset)) {
             return Ok(Moved::Yes);
@@ -277,6 +285,12 @@ impl Member {
             part.read.clear();
         }
         Ok(moved)
+    }
+
+    /// Whether its partitions are still its own, and the database has forgotten nothing of them.
+    async fn stand(&self) -> Result<Moved, sqlx::Error> {
+        let (member, revision) = (self.host.instance, self.revision.load(Ordering::Relaxed));
+        partitions::stand(&self.pool, self.view.name(), member, &self.parts, revision).await
     }
 
     /// Applies anew what is parked of its partitions, if somebody asked for it.
@@ -296,7 +310,8 @@ impl Member {
         }
         self.parked = Parked::default();
         let events = events.into_iter().map(Arc::new).collect();
-        let reading = Reading { view, member: self.host.instance, progress, parts: &self.parts };
+        let (member, parts, revision) = (self.host.instance, &self.parts, &self.revision);
+        let reading = Reading { view, member, progress, parts, revision };
         let batch = Batch { pool: &self.pool, checkpoint: &reading, unparked: &mine };
         batch.write(&mut *self.view, &mut self.parked, events, 0).await
     }

@@ -4,6 +4,7 @@
 //! the partitions' positions, which is the one that is shown, is told exactly.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use sqlx::{PgConnection, PgPool};
@@ -11,7 +12,6 @@ use uuid::Uuid;
 
 use super::feed;
 use crate::relay::progress::Progress;
-use crate::subscription::batch::begin;
 use crate::subscription::checkpoint::{Checkpoint, Moved};
 use crate::subscription::{Host, Stopped};
 
@@ -53,6 +53,8 @@ pub(super) struct Reading<'a> {
     pub member: Uuid,
     pub progress: &'a Progress,
     pub parts: &'a BTreeMap<Place, Part>,
+    /// How often the member has written since it has claimed them: all of them each time.
+    pub revision: &'a AtomicI64,
 }
 
 impl Reading<'_> {
@@ -80,11 +82,11 @@ impl Checkpoint for Reading<'_> {
         let (positions, offsets): (Vec<i64>, Vec<i64>) = self.moves(upto).unzip();
         let moved = sqlx::query!(
             "update view_partitions v
-             set position = n.position, next_offset = n.next_offset, topic_epoch = $8
+             set position = n.position, next_offset = n.next_offset, topic_epoch = $8, revision = v.revision + 1
              from unnest($3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[])
                   as n (context, partition, epoch, position, next_offset)
              where v.subscription = $1 and v.owner = $2 and v.context = n.context and v.partition = n.partition
-               and v.epoch = n.epoch",
+               and v.epoch = n.epoch and v.revision = $9",
             self.view,
             self.member,
             &contexts,
@@ -93,6 +95,7 @@ impl Checkpoint for Reading<'_> {
             &positions,
             &offsets,
             self.progress.topic_epoch,
+            self.revision.load(Ordering::Relaxed),
         )
         .execute(&mut *transaction)
         .await?;
@@ -110,6 +113,37 @@ impl Checkpoint for Reading<'_> {
         metrics::gauge!("mewayz_subscription_position", "subscription" => self.view).set(shown as f64);
         Ok(Moved::Yes)
     }
+
+    fn committed(&self) {
+        self.revision.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether partitions are still the member's, and stand where it has written them last.
+pub(super) async fn stand(
+    pool: &PgPool,
+    view: &str,
+    member: Uuid,
+    parts: &BTreeMap<Place, Part>,
+    revision: i64,
+) -> Result<Moved, sqlx::Error> {
+    let (contexts, partitions): (Vec<String>, Vec<i32>) = parts.keys().cloned().unzip();
+    let epochs: Vec<i64> = parts.values().map(|part| part.epoch).collect();
+    let standing = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from view_partitions v
+           join unnest($3::text[], $4::int[], $5::bigint[]) as mine (context, partition, epoch)
+                using (context, partition, epoch)
+           where v.subscription = $1 and v.owner = $2 and v.revision = $6"#,
+        view,
+        member,
+        &contexts,
+        &partitions,
+        &epochs,
+        revision,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(Moved::only_if(usize::try_from(standing) == Ok(parts.len())))
 }
 
 /// Waits until no instance owns the view as a reader of the store, and takes it for the group; its partitions are
@@ -192,20 +226,21 @@ async fn try_take(
     Ok(Some(Ok(())))
 }
 
-/// Claims partitions: whoever had them writes nothing more. `None` if they are not there, or not the group's.
+/// Claims partitions: whoever had them writes nothing more, though the database should crash. `None` if they are not
+/// there, or not the group's.
 pub(super) async fn claim(
     pool: &PgPool,
     view: &str,
     member: Uuid,
     places: &[Place],
 ) -> Result<Option<BTreeMap<Place, Part>>, sqlx::Error> {
-    let mut transaction = begin(pool).await?;
+    let mut transaction = pool.begin().await?;
     if !lock(&mut transaction, view).await? {
         return Ok(None);
     }
     let (contexts, partitions): (Vec<String>, Vec<i32>) = places.iter().cloned().unzip();
     let claimed = sqlx::query!(
-        "update view_partitions v set owner = $2, epoch = epoch + 1
+        "update view_partitions v set owner = $2, epoch = epoch + 1, revision = 0
          from unnest($3::text[], $4::int[]) as mine (context, partition)
          where v.subscription = $1 and v.context = mine.context and v.partition = mine.partition
          returning v.context, v.partition, v.epoch, v.position, v.next_offset, v.topic_epoch",
