@@ -319,6 +319,7 @@ impl From<Error> for Problem {
                 let status = match refused.kind {
                     Kind::Missing => StatusCode::NOT_FOUND,
                     Kind::Conflict => StatusCode::CONFLICT,
+                    Kind::Gone => StatusCode::GONE,
                     Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
                 };
                 let mut problem = Self::new(status, &refused.code).saying(detail);

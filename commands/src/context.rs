@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 use chrono::{DateTime, Utc};
 use domain::ids::WorkspaceId;
 use domain::kernel::{Metadata, Sourced};
+use domain::permission::{ALL, RESERVED, allow};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -67,11 +68,9 @@ pub struct Context {
     spent: Arc<AtomicBool>,
 }
 
-/// Scopes that `*` does not include: they must be named.
-const NAMED_ONLY: [&str; 2] = ["platform:operate", "history:write"];
 /// What a part of the platform itself may do.
 static EVERY_SCOPE: LazyLock<Arc<BTreeSet<String>>> =
-    LazyLock::new(|| Arc::new(["*"].into_iter().chain(NAMED_ONLY).map(str::to_owned).collect()));
+    LazyLock::new(|| Arc::new([ALL].into_iter().chain(RESERVED).map(str::to_owned).collect()));
 
 impl Context {
     /// A context for a part of the platform itself, which may do everything.
@@ -142,7 +141,7 @@ impl Context {
     /// Whether the actor has a scope.
     #[must_use]
     pub fn may(&self, scope: &str) -> bool {
-        self.scopes.contains(scope) || (self.scopes.contains("*") && !NAMED_ONLY.contains(&scope))
+        allow(&self.scopes, scope)
     }
 
     /// # Errors

@@ -107,6 +107,17 @@ macro_rules! typed_id {
 typed_id! {
     /// A tenant.
     WorkspaceId = "ws";
+    /// A person, who may act in several workspaces.
+    AccountId = "acc";
+    /// What is kept apart from the log to check a person by: a password's hash, a TOTP seed, recovery codes.
+    CredentialId = "cred";
+    /// A question put to a person by mail: who shows its token has the mailbox.
+    ChallengeId = "chl";
+    /// A sign-in that is kept alive: a family of refresh tokens.
+    SessionId = "ses";
+    InvitationId = "inv";
+    /// A role that a workspace made for itself.
+    RoleId = "role";
     /// An API key (the public half of it).
     ApiKeyId = "key";
     /// A legal hold: personal data that must be kept for now.

@@ -67,6 +67,8 @@ pub enum Kind {
     Missing,
     /// Its present state forbids it (409).
     Conflict,
+    /// It was there to be used once, or for a while, and no longer is (410).
+    Gone,
     /// The request makes no sense in itself (422).
     Invalid,
 }

@@ -1,12 +1,14 @@
 //! Domain: what each capability knows and decides.
 //!
 //! Pure: no clock, no random id, no I/O; what a decision needs arrives in its command.
-//! A capability never names another: ids and money are the only shared words.
+//! A capability never names another: ids, money, locales, permissions and personal data are the only shared words.
 
 pub mod commerce;
 pub mod finance;
 pub mod identity;
 pub mod ids;
 pub mod kernel;
+pub mod locale;
 pub mod money;
+pub mod permission;
 pub mod pii;

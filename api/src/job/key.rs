@@ -101,7 +101,13 @@ pub async fn create(
 ) -> anyhow::Result<ShownKey> {
     let key = ShownKey::mint(cx.workspace, ApiKeyId::from_uuid(Uuid::now_v7()));
     let scopes: BTreeSet<String> = scopes.into_iter().map(Into::into).collect();
-    let terms = Terms { name: name.to_owned(), scopes, secret_hash: key.secret_hash(), expires_at };
+    let terms = Terms {
+        name: name.to_owned(),
+        scopes,
+        secret_hash: key.secret_hash(),
+        expires_at,
+        networks: BTreeSet::new(),
+    };
     api_key::issue(cx, key.id, terms).await?;
     Ok(key)
 }

@@ -47,10 +47,13 @@ pub struct Known {
 /// # Errors
 /// [`Error::Unavailable`].
 pub async fn find(store: &EventStore, workspace: WorkspaceId, id: ApiKeyId) -> Result<Option<Known>> {
-    let (mut issued, mut revoked) = (None, false);
+    let (mut issued, mut revoked) = (None::<Terms>, false);
     for event in store.history::<ApiKey>(workspace, &id.to_string(), 0, EVENTS).await? {
         match event.of::<ApiKey>().map_err(|error: Unreadable| Error::unavailable(error))? {
             Some(ApiKeyEvent::Issued(terms)) => issued = Some(terms.clone()),
+            Some(ApiKeyEvent::Rotated { secret_hash, .. }) => {
+                issued.iter_mut().for_each(|terms| terms.secret_hash.clone_from(secret_hash));
+            }
             Some(ApiKeyEvent::Revoked) => revoked = true,
             None => {}
         }

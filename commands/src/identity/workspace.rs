@@ -21,7 +21,7 @@ pub const PLATFORM: WorkspaceId = WorkspaceId::from_uuid(Uuid::from_u128(1));
 /// Creates the context's workspace: its stream is its own first.
 #[instrument(name = "workspace.create", skip_all, fields(workspace.id = %cx.workspace))]
 pub async fn create(cx: &Context, name: &str) -> Result<Outcome> {
-    act(cx, WorkspaceCommand::Create { name: name.to_owned() }).await
+    act(cx, WorkspaceCommand::Create { name: name.to_owned(), owner: None }).await
 }
 
 /// Takes no more commands for the context's workspace.
@@ -76,12 +76,12 @@ pub async fn find(store: &EventStore, id: WorkspaceId) -> Result<Option<Known>> 
         for event in &events {
             let unreadable = |error: Unreadable| Error::unavailable(error);
             match event.of::<Workspace>().map_err(unreadable)? {
-                Some(WorkspaceEvent::Created { name: new } | WorkspaceEvent::Renamed { name: new }) => {
+                Some(WorkspaceEvent::Created { name: new, .. } | WorkspaceEvent::Renamed { name: new }) => {
                     name = Some(new.clone());
                 }
                 Some(WorkspaceEvent::Suspended { reason }) => suspended = Some(reason.clone()),
                 Some(WorkspaceEvent::Resumed) => suspended = None,
-                None => {}
+                Some(_) | None => {}
             }
         }
     }

@@ -1,26 +1,34 @@
 //! API key: what a program shows to act in a workspace, and what it may do there.
 //!
-//! Only the SHA-256 of its secret is known here. Scopes have the form `capability:verb`; `*` is all of the
-//! workspace but what reaches past it or into its past ([`RESERVED`]), which must be named.
+//! Only the SHA-256 of its secret is known here. Scopes are permissions (`permission`): `*` is all of the workspace
+//! but what reaches past it or into its past, which must be named. It gets another secret by rotation; the last one
+//! may be used a while longer, so that two are good at most. It may be bound to networks.
 //! Repeating a request that already took effect decides nothing; a revoked key stays revoked.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
 use crate::kernel::{Decider, Event, Kind, Refusal};
+use crate::permission::is_scope;
 use crate::sourced;
+
+#[cfg(test)]
+mod tests;
 
 /// The longest name, in characters.
 pub const MAX_NAME: usize = 100;
 /// How many scopes a key may have.
 pub const MAX_SCOPES: usize = 100;
-/// The scope of everything that is not [`RESERVED`].
-pub const ALL: &str = "*";
-/// Scopes that [`ALL`] does not cover.
-pub const RESERVED: [&str; 2] = ["history:write", "platform:operate"];
+/// To how many networks a key may be bound.
+pub const MAX_NETWORKS: usize = 50;
+/// How long the last secret may be used after a rotation, at most.
+pub const KEEPS: TimeDelta = TimeDelta::days(7);
 
 /// What a key is issued with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,12 +40,36 @@ pub struct Terms {
     pub secret_hash: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
+    /// Where it may be used from; anywhere if empty.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub networks: BTreeSet<Network>,
 }
+
+/// Addresses of the network that have a number of bits in common: `10.1.0.0/16`, `2001:db8::/32`, `192.0.2.7`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Network {
+    address: IpAddr,
+    bits: u8,
+}
+
+/// A text that is no network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a network is an address, or one and how many bits of it count, as in 192.0.2.7, 10.1.0.0/16 or 2001:db8::/32"
+)]
+pub struct NotANetwork;
 
 /// What may be asked of an API key.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum ApiKeyCommand {
     Issue(Terms),
+    /// Have another secret; the present one is good until then.
+    Rotate {
+        secret_hash: String,
+        keep_until: DateTime<Utc>,
+        at: DateTime<Utc>,
+    },
     /// Take it away, for good.
     Revoke,
 }
@@ -47,6 +79,7 @@ pub enum ApiKeyCommand {
 #[serde(tag = "type")]
 pub enum ApiKeyEvent {
     Issued(Terms),
+    Rotated { secret_hash: String, kept_until: DateTime<Utc> },
     Revoked,
 }
 
@@ -58,6 +91,8 @@ pub enum ApiKeyRefusal {
     Unknown,
     #[error("this API key was issued on other terms")]
     AlreadyIssued,
+    #[error("the API key was revoked")]
+    Revoked,
     #[error("a name has 1 to {MAX_NAME} characters and is not blank")]
     BadName,
     #[error("a key has 1 to {MAX_SCOPES} scopes")]
@@ -66,12 +101,18 @@ pub enum ApiKeyRefusal {
     BadScope(String),
     #[error("the hash of a secret is 64 lower-case hexadecimal digits")]
     BadHash,
+    #[error("a key is bound to at most {MAX_NETWORKS} networks")]
+    BadNetworks,
+    #[error("the last secret is kept for at most seven days")]
+    KeptTooLong,
 }
 
 /// An API key, as far as its rules need to remember it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ApiKey {
     terms: Option<Terms>,
+    /// The last secret's hash, and until when it is good.
+    last: Option<(String, DateTime<Utc>)>,
     revoked: bool,
 }
 
@@ -82,12 +123,13 @@ impl ApiKey {
         let terms = self.terms.as_ref().filter(|_| !self.revoked)?;
         terms.expires_at.is_none_or(|end| at < end).then_some(terms)
     }
-}
 
-/// Whether these scopes allow what needs that one.
-#[must_use]
-pub fn allow(scopes: &BTreeSet<String>, needed: &str) -> bool {
-    scopes.contains(needed) || (scopes.contains(ALL) && !RESERVED.contains(&needed))
+    /// The hashes of the secrets that are good at this time: one or two, none if it may not be used.
+    pub fn secret_hashes(&self, at: DateTime<Utc>) -> impl Iterator<Item = &str> {
+        let present = self.usable(at).map(|terms| terms.secret_hash.as_str());
+        let last = self.last.as_ref().filter(move |(_, until)| present.is_some() && at < *until);
+        present.into_iter().chain(last.map(|(hash, _)| hash.as_str()))
+    }
 }
 
 impl Decider for ApiKey {
@@ -101,7 +143,7 @@ impl Decider for ApiKey {
         let Some(present) = &self.terms else {
             return match command {
                 C::Issue(terms) => terms.checked().map(|terms| vec![E::Issued(terms)]),
-                C::Revoke => Err(No::Unknown),
+                C::Rotate { .. } | C::Revoke => Err(No::Unknown),
             };
         };
         match command {
@@ -110,12 +152,26 @@ impl Decider for ApiKey {
 
             C::Revoke if self.revoked => Ok(vec![]),
             C::Revoke => Ok(vec![E::Revoked]),
+
+            C::Rotate { .. } if self.revoked => Err(No::Revoked),
+            C::Rotate { secret_hash, .. } if !is_hash(&secret_hash) => Err(No::BadHash),
+            C::Rotate { secret_hash, .. } if secret_hash == present.secret_hash => Ok(vec![]),
+            C::Rotate { keep_until, at, .. } if keep_until > at + KEEPS => Err(No::KeptTooLong),
+            C::Rotate { secret_hash, keep_until: kept_until, .. } => {
+                Ok(vec![E::Rotated { secret_hash, kept_until }])
+            }
         }
     }
 
     fn evolve(&mut self, event: ApiKeyEvent) {
         match event {
             ApiKeyEvent::Issued(terms) => self.terms = Some(terms),
+            ApiKeyEvent::Rotated { secret_hash, kept_until } => {
+                self.last = self
+                    .terms
+                    .as_mut()
+                    .map(|terms| (std::mem::replace(&mut terms.secret_hash, secret_hash), kept_until));
+            }
             ApiKeyEvent::Revoked => self.revoked = true,
         }
     }
@@ -133,22 +189,76 @@ impl Terms {
         if let Some(bad) = self.scopes.iter().find(|scope| !is_scope(scope)) {
             return Err(No::BadScope(bad.clone()));
         }
-        if self.secret_hash.len() != 64 || !self.secret_hash.bytes().all(is_hex) {
+        if !is_hash(&self.secret_hash) {
             return Err(No::BadHash);
         }
-        Ok(self)
+        if self.networks.len() > MAX_NETWORKS { Err(No::BadNetworks) } else { Ok(self) }
+    }
+
+    /// Whether it may be used from there.
+    #[must_use]
+    pub fn admit(&self, from: IpAddr) -> bool {
+        self.networks.is_empty() || self.networks.iter().any(|network| network.has(from))
     }
 }
 
-fn is_hex(byte: u8) -> bool {
-    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+fn is_hash(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-fn is_scope(text: &str) -> bool {
-    let is_word = |word: &str| {
-        (1..=32).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-    };
-    text == ALL || text.split_once(':').is_some_and(|(capability, verb)| is_word(capability) && is_word(verb))
+impl Network {
+    /// Whether an address lies in it. One of IPv4 written as IPv6 is the same address.
+    #[must_use]
+    pub fn has(self, address: IpAddr) -> bool {
+        let masked = |address: IpAddr| match address.to_canonical() {
+            IpAddr::V4(v4) => (4, u128::from(v4.to_bits()).checked_shr(u32::from(32 - self.bits.min(32)))),
+            IpAddr::V6(v6) => (6, v6.to_bits().checked_shr(u32::from(128 - self.bits))),
+        };
+        masked(self.address) == masked(address)
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.bits)
+    }
+}
+
+impl FromStr for Network {
+    type Err = NotANetwork;
+
+    fn from_str(text: &str) -> Result<Self, NotANetwork> {
+        let (address, bits) =
+            text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let address: IpAddr = address.parse().map_err(|_| NotANetwork)?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let plain =
+            |bits: &str| bits.bytes().all(|b| b.is_ascii_digit()) && (bits == "0" || !bits.starts_with('0'));
+        let bits = match bits {
+            None => most,
+            Some(bits) if plain(bits) => bits.parse().map_err(|_| NotANetwork)?,
+            Some(_) => return Err(NotANetwork),
+        };
+        // One that is written as IPv6 and means IPv4 would be read in two ways.
+        if bits > most || address != address.to_canonical() {
+            Err(NotANetwork)
+        } else {
+            Ok(Self { address, bits })
+        }
+    }
+}
+
+impl TryFrom<String> for Network {
+    type Error = NotANetwork;
+    fn try_from(text: String) -> Result<Self, NotANetwork> {
+        text.parse()
+    }
+}
+
+impl From<Network> for String {
+    fn from(network: Network) -> String {
+        network.to_string()
+    }
 }
 
 impl Event for ApiKeyEvent {}
@@ -157,133 +267,15 @@ impl Refusal for ApiKeyRefusal {
     fn kind(&self) -> Kind {
         match self {
             Self::Unknown => Kind::Missing,
-            Self::AlreadyIssued => Kind::Conflict,
-            Self::BadName | Self::BadScopes | Self::BadScope(_) | Self::BadHash => Kind::Invalid,
+            Self::AlreadyIssued | Self::Revoked => Kind::Conflict,
+            Self::BadName
+            | Self::BadScopes
+            | Self::BadScope(_)
+            | Self::BadHash
+            | Self::BadNetworks
+            | Self::KeptTooLong => Kind::Invalid,
         }
     }
 }
 
 sourced!(ApiKey, ApiKeyEvent);
-
-#[cfg(test)]
-mod tests {
-    use super::{ApiKeyCommand as C, ApiKeyEvent as E, ApiKeyRefusal as No, *};
-    use crate::kernel::given;
-
-    fn at(second: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_700_000_000 + second, 0).unwrap()
-    }
-
-    fn scopes<const N: usize>(all: [&str; N]) -> BTreeSet<String> {
-        all.map(str::to_owned).into()
-    }
-
-    fn terms() -> Terms {
-        Terms {
-            name: "shop".into(),
-            scopes: scopes(["order:place", "cart:manage"]),
-            secret_hash: "0a".repeat(32),
-            expires_at: Some(at(60)),
-        }
-    }
-
-    fn refused(terms: Terms) -> No {
-        given::<ApiKey>([]).when(C::Issue(terms)).unwrap_err()
-    }
-
-    #[test]
-    fn is_issued_once_however_often_it_is_asked() {
-        assert_eq!(given::<ApiKey>([]).when(C::Issue(terms())), Ok(vec![E::Issued(terms())]));
-        let issued = given::<ApiKey>([E::Issued(terms())]);
-        assert_eq!(issued.when(C::Issue(terms())), Ok(vec![]));
-        assert_eq!(issued.when(C::Issue(Terms { expires_at: None, ..terms() })), Err(No::AlreadyIssued));
-    }
-
-    #[test]
-    fn has_a_name_scopes_and_a_hash() {
-        for name in ["", " ", &"x".repeat(101)] {
-            assert_eq!(refused(Terms { name: name.into(), ..terms() }), No::BadName);
-        }
-        assert_eq!(refused(Terms { scopes: scopes([]), ..terms() }), No::BadScopes);
-        let many = (0..101).map(|i| format!("a:{}", "b".repeat(i + 1))).collect();
-        assert_eq!(refused(Terms { scopes: many, ..terms() }), No::BadScopes);
-        for hash in ["", &"0".repeat(63), &"A".repeat(64), &"g".repeat(64)] {
-            assert_eq!(refused(Terms { secret_hash: hash.into(), ..terms() }), No::BadHash);
-        }
-    }
-
-    #[test]
-    fn takes_scopes_of_one_form_only() {
-        for good in ["*", "order:place", "api_key:manage", "history:write"] {
-            let terms = Terms { scopes: scopes([good]), ..terms() };
-            assert!(given::<ApiKey>([]).when(C::Issue(terms)).is_ok(), "{good}");
-        }
-        for bad in ["", "order", "order:", ":place", "Order:place", "a:b:c", "order:*", "a b:c", "**"] {
-            assert_eq!(refused(Terms { scopes: scopes([bad]), ..terms() }), No::BadScope(bad.into()));
-        }
-    }
-
-    #[test]
-    fn a_star_is_all_of_the_workspace_but_not_what_must_be_named() {
-        let all = scopes(["*"]);
-        assert!(allow(&all, "order:place"));
-        assert!(!allow(&all, "platform:operate"));
-        assert!(!allow(&all, "history:write"));
-        assert!(allow(&scopes(["*", "history:write"]), "history:write"));
-        assert!(allow(&scopes(["order:place"]), "order:place"));
-        assert!(!allow(&scopes(["order:place"]), "order:cancel"));
-    }
-
-    #[test]
-    fn is_usable_until_it_expires_or_is_revoked() {
-        let issued = given::<ApiKey>([E::Issued(terms())]);
-        assert_eq!(issued.0.usable(at(59)), Some(&terms()));
-        assert_eq!(issued.0.usable(at(60)), None);
-        let revoked = issued.and(C::Revoke);
-        assert_eq!(revoked.0.usable(at(0)), None);
-        assert_eq!(ApiKey::default().usable(at(0)), None);
-
-        let lasting = Terms { expires_at: None, ..terms() };
-        assert_eq!(given::<ApiKey>([E::Issued(lasting.clone())]).0.usable(at(1_000_000)), Some(&lasting));
-    }
-
-    #[test]
-    fn is_revoked_once_and_for_good() {
-        assert_eq!(given::<ApiKey>([E::Issued(terms())]).when(C::Revoke), Ok(vec![E::Revoked]));
-        let revoked = given::<ApiKey>([E::Issued(terms()), E::Revoked]);
-        assert_eq!(revoked.when(C::Revoke), Ok(vec![]));
-        assert_eq!(given::<ApiKey>([]).when(C::Revoke), Err(No::Unknown));
-    }
-
-    #[test]
-    fn says_what_sort_of_no_it_is() {
-        assert_eq!(No::Unknown.kind(), Kind::Missing);
-        assert_eq!(No::AlreadyIssued.kind(), Kind::Conflict);
-        for invalid in [No::BadName, No::BadScopes, No::BadScope("x".into()), No::BadHash] {
-            assert_eq!(invalid.kind(), Kind::Invalid);
-        }
-        assert_eq!(No::BadScope("x".into()).as_ref(), "bad_scope");
-    }
-
-    #[test]
-    fn its_events_on_disk() {
-        let lasting = Terms { expires_at: None, scopes: scopes(["*"]), ..terms() };
-        let hash = "0a".repeat(32);
-        for (event, json) in [
-            (
-                E::Issued(terms()),
-                format!(
-                    r#"{{"type":"Issued","name":"shop","scopes":["cart:manage","order:place"],"secret_hash":"{hash}","expires_at":"2023-11-14T22:14:20Z"}}"#
-                ),
-            ),
-            (
-                E::Issued(lasting),
-                format!(r#"{{"type":"Issued","name":"shop","scopes":["*"],"secret_hash":"{hash}"}}"#),
-            ),
-            (E::Revoked, r#"{"type":"Revoked"}"#.to_owned()),
-        ] {
-            assert_eq!(serde_json::to_string(&event).unwrap(), json);
-            assert_eq!(serde_json::from_str::<E>(&json).unwrap(), event);
-        }
-    }
-}

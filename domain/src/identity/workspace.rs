@@ -1,13 +1,20 @@
 //! Workspace: a tenant, to whom every stream and every row belongs.
 //!
 //! While it is suspended the border takes no commands for it; what it holds stays readable.
+//! A person who makes one owns it, and may hand it over; one made by the platform has no owner until it is given one.
 //! Repeating a request that already took effect decides nothing.
 
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
+use crate::ids::AccountId;
 use crate::kernel::{Decider, Event, Kind, Refusal};
+use crate::locale::{Locale, TimeZone};
+use crate::money::Currency;
 use crate::sourced;
+
+#[cfg(test)]
+mod tests;
 
 /// The longest name, in characters.
 pub const MAX_NAME: usize = 100;
@@ -19,6 +26,7 @@ pub const MAX_REASON: usize = 500;
 pub enum WorkspaceCommand {
     Create {
         name: String,
+        owner: Option<AccountId>,
     },
     Rename {
         name: String,
@@ -28,16 +36,62 @@ pub enum WorkspaceCommand {
         reason: String,
     },
     Resume,
+    /// Have these settings, all of them.
+    Settle(Settings),
+    /// Ask for a second factor of these members.
+    RequireTwoFactor {
+        of: TwoFactorOf,
+    },
+    /// Belong to this person from now on.
+    HandOver {
+        to: AccountId,
+    },
+}
+
+/// How a workspace reckons and reads, where nobody says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    pub time_zone: TimeZone,
+    pub locale: Locale,
+    pub currency: Currency,
+}
+
+/// Which members must have a second factor.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TwoFactorOf {
+    #[default]
+    Nobody,
+    /// Owner, admins and auditors.
+    Privileged,
+    Everyone,
 }
 
 /// What has happened to a workspace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, AsRefStr)]
 #[serde(tag = "type")]
 pub enum WorkspaceEvent {
-    Created { name: String },
-    Renamed { name: String },
-    Suspended { reason: String },
+    Created {
+        name: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<AccountId>,
+    },
+    Renamed {
+        name: String,
+    },
+    Suspended {
+        reason: String,
+    },
     Resumed,
+    Settled(Settings),
+    TwoFactorRequired {
+        of: TwoFactorOf,
+    },
+    HandedOver {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<AccountId>,
+        to: AccountId,
+    },
 }
 
 /// Why a workspace says no.
@@ -46,7 +100,7 @@ pub enum WorkspaceEvent {
 pub enum WorkspaceRefusal {
     #[error("no such workspace")]
     Unknown,
-    #[error("this workspace exists under another name")]
+    #[error("this workspace exists under another name or owner")]
     AlreadyCreated,
     #[error("the workspace is already suspended for another reason")]
     AlreadySuspended,
@@ -60,7 +114,10 @@ pub enum WorkspaceRefusal {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Workspace {
     name: Option<String>,
+    owner: Option<AccountId>,
     suspended: Option<String>,
+    settings: Option<Settings>,
+    two_factor: TwoFactorOf,
 }
 
 impl Workspace {
@@ -68,6 +125,12 @@ impl Workspace {
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.name.is_some() && self.suspended.is_none()
+    }
+
+    /// Whose it is, if it is a person's.
+    #[must_use]
+    pub fn owner(&self) -> Option<AccountId> {
+        self.owner
     }
 }
 
@@ -81,13 +144,13 @@ impl Decider for Workspace {
         use {WorkspaceCommand as C, WorkspaceEvent as E, WorkspaceRefusal as No};
         let Some(present) = &self.name else {
             return match command {
-                C::Create { name } if !is_text(&name, MAX_NAME) => Err(No::BadName),
-                C::Create { name } => Ok(vec![E::Created { name }]),
+                C::Create { name, .. } if !is_text(&name, MAX_NAME) => Err(No::BadName),
+                C::Create { name, owner } => Ok(vec![E::Created { name, owner }]),
                 _ => Err(No::Unknown),
             };
         };
         match command {
-            C::Create { name } if name == *present => Ok(vec![]),
+            C::Create { name, owner } if name == *present && owner == self.owner => Ok(vec![]),
             C::Create { .. } => Err(No::AlreadyCreated),
 
             C::Rename { name } if name == *present => Ok(vec![]),
@@ -101,14 +164,27 @@ impl Decider for Workspace {
 
             C::Resume if self.suspended.is_none() => Ok(vec![]),
             C::Resume => Ok(vec![E::Resumed]),
+
+            C::Settle(settings) if self.settings.as_ref() == Some(&settings) => Ok(vec![]),
+            C::Settle(settings) => Ok(vec![E::Settled(settings)]),
+
+            C::RequireTwoFactor { of } if of == self.two_factor => Ok(vec![]),
+            C::RequireTwoFactor { of } => Ok(vec![E::TwoFactorRequired { of }]),
+
+            C::HandOver { to } if self.owner == Some(to) => Ok(vec![]),
+            C::HandOver { to } => Ok(vec![E::HandedOver { from: self.owner, to }]),
         }
     }
 
     fn evolve(&mut self, event: WorkspaceEvent) {
         match event {
-            WorkspaceEvent::Created { name } | WorkspaceEvent::Renamed { name } => self.name = Some(name),
+            WorkspaceEvent::Created { name, owner } => (self.name, self.owner) = (Some(name), owner),
+            WorkspaceEvent::Renamed { name } => self.name = Some(name),
             WorkspaceEvent::Suspended { reason } => self.suspended = Some(reason),
             WorkspaceEvent::Resumed => self.suspended = None,
+            WorkspaceEvent::Settled(settings) => self.settings = Some(settings),
+            WorkspaceEvent::TwoFactorRequired { of } => self.two_factor = of,
+            WorkspaceEvent::HandedOver { to, .. } => self.owner = Some(to),
         }
     }
 }
@@ -130,103 +206,3 @@ impl Refusal for WorkspaceRefusal {
 }
 
 sourced!(Workspace, WorkspaceEvent);
-
-#[cfg(test)]
-mod tests {
-    use super::{WorkspaceCommand as C, WorkspaceEvent as E, WorkspaceRefusal as No, *};
-    use crate::kernel::given;
-
-    fn created() -> E {
-        E::Created { name: "Acme".into() }
-    }
-
-    fn suspended() -> E {
-        E::Suspended { reason: "unpaid".into() }
-    }
-
-    fn create(name: &str) -> C {
-        C::Create { name: name.into() }
-    }
-
-    fn rename(name: &str) -> C {
-        C::Rename { name: name.into() }
-    }
-
-    fn suspend(reason: &str) -> C {
-        C::Suspend { reason: reason.into() }
-    }
-
-    #[test]
-    fn is_created_once_however_often_it_is_asked() {
-        assert_eq!(given::<Workspace>([]).when(create("Acme")), Ok(vec![created()]));
-        assert_eq!(given::<Workspace>([created()]).when(create("Acme")), Ok(vec![]));
-        assert_eq!(given::<Workspace>([created()]).when(create("Other")), Err(No::AlreadyCreated));
-    }
-
-    #[test]
-    fn has_a_name_of_one_to_a_hundred_characters() {
-        for bad in ["", "  ", &"é".repeat(101)] {
-            assert_eq!(given::<Workspace>([]).when(create(bad)), Err(No::BadName), "{bad}");
-            assert_eq!(given::<Workspace>([created()]).when(rename(bad)), Err(No::BadName), "{bad}");
-        }
-        let longest = "é".repeat(100);
-        assert_eq!(
-            given::<Workspace>([created()]).when(rename(&longest)),
-            Ok(vec![E::Renamed { name: longest }])
-        );
-    }
-
-    #[test]
-    fn is_renamed_to_another_name_only() {
-        assert_eq!(given::<Workspace>([created()]).when(rename("Acme")), Ok(vec![]));
-        let renamed = given::<Workspace>([created()]).and(rename("Zenith"));
-        assert_eq!(renamed.when(rename("Zenith")), Ok(vec![]));
-    }
-
-    #[test]
-    fn is_suspended_for_a_reason_until_it_is_resumed() {
-        let active = given::<Workspace>([created()]);
-        assert!(active.0.is_active());
-        assert_eq!(active.when(suspend("unpaid")), Ok(vec![suspended()]));
-        assert_eq!(active.when(suspend("")), Err(No::BadReason));
-        assert_eq!(active.when(suspend(&"x".repeat(501))), Err(No::BadReason));
-        assert_eq!(active.when(C::Resume), Ok(vec![]));
-
-        let asleep = given::<Workspace>([created(), suspended()]);
-        assert!(!asleep.0.is_active());
-        assert_eq!(asleep.when(suspend("unpaid")), Ok(vec![]));
-        assert_eq!(asleep.when(suspend("fraud")), Err(No::AlreadySuspended));
-        assert_eq!(asleep.when(C::Resume), Ok(vec![E::Resumed]));
-        assert!(asleep.and(C::Resume).0.is_active());
-    }
-
-    #[test]
-    fn does_nothing_before_it_exists() {
-        assert!(!Workspace::default().is_active());
-        for command in [rename("Acme"), suspend("unpaid"), C::Resume] {
-            assert_eq!(given::<Workspace>([]).when(command), Err(No::Unknown));
-        }
-    }
-
-    #[test]
-    fn says_what_sort_of_no_it_is() {
-        assert_eq!((No::Unknown.kind(), No::Unknown.as_ref()), (Kind::Missing, "unknown"));
-        assert_eq!(No::AlreadyCreated.kind(), Kind::Conflict);
-        assert_eq!(No::AlreadySuspended.kind(), Kind::Conflict);
-        assert_eq!(No::BadName.kind(), Kind::Invalid);
-        assert_eq!(No::BadReason.kind(), Kind::Invalid);
-    }
-
-    #[test]
-    fn its_events_on_disk() {
-        for (event, json) in [
-            (created(), r#"{"type":"Created","name":"Acme"}"#),
-            (E::Renamed { name: "Zenith".into() }, r#"{"type":"Renamed","name":"Zenith"}"#),
-            (suspended(), r#"{"type":"Suspended","reason":"unpaid"}"#),
-            (E::Resumed, r#"{"type":"Resumed"}"#),
-        ] {
-            assert_eq!(serde_json::to_string(&event).unwrap(), json);
-            assert_eq!(serde_json::from_str::<E>(json).unwrap(), event);
-        }
-    }
-}
