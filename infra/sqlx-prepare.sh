@@ -24,7 +24,7 @@ fresh=$FOLDER/sqlx
 rm -rf "$fresh"
 mkdir -p "$fresh" .sqlx
 # Only an expanded query tells what it is: the crates with SQL are compiled anew, nothing else.
-touch commands/src/lib.rs projections/src/lib.rs infra/src/lib.rs api/src/lib.rs
+touch commands/src/lib.rs projections/src/lib.rs infra/src/lib.rs api/src/lib.rs api/mewayz/src/main.rs
 SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$fresh DATABASE_URL=$database cargo check --workspace --all-targets
 
 if [[ ${1:-} == --check ]]; then

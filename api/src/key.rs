@@ -13,9 +13,13 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
+use commands::Context;
+use commands::identity::api_key;
+use domain::identity::api_key::Terms;
 use domain::ids::{ApiKeyId, WorkspaceId};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use uuid::Uuid;
 
 /// How long a key is believed to be as it was last seen: a revoked one, or one of a workspace that was suspended, is
 /// refused everywhere soon after.
@@ -89,6 +93,29 @@ impl std::fmt::Debug for ShownKey {
     }
 }
 
+/// Issues a new key of the context's workspace.
+///
+/// # Errors
+/// If it is refused, or the database does not answer.
+pub async fn issue(
+    cx: &Context,
+    name: &str,
+    scopes: impl IntoIterator<Item = impl Into<String>>,
+    expires_at: Option<DateTime<Utc>>,
+) -> commands::Result<ShownKey> {
+    let key = ShownKey::mint(cx.workspace, ApiKeyId::from_uuid(Uuid::now_v7()));
+    let scopes: BTreeSet<String> = scopes.into_iter().map(Into::into).collect();
+    let terms = Terms {
+        name: name.to_owned(),
+        scopes,
+        secret_hash: key.secret_hash(),
+        expires_at,
+        networks: BTreeSet::new(),
+    };
+    api_key::issue(cx, key.id, terms).await?;
+    Ok(key)
+}
+
 /// A key as the platform knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
@@ -145,8 +172,6 @@ impl<R: KeyRing> KeyRing for Remembering<R> {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
 
     fn minted() -> ShownKey {

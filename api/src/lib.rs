@@ -6,14 +6,12 @@
 pub mod answer;
 pub mod app;
 mod border;
-pub mod cli;
 pub mod commerce;
 pub mod extract;
 pub mod finance;
 pub mod fresh;
 pub mod history;
 pub mod intelligence;
-pub mod job;
 pub mod json;
 pub mod key;
 pub mod limits;

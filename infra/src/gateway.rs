@@ -29,14 +29,12 @@ mod faults;
 mod journal;
 mod outbox;
 mod server;
-mod signature;
 #[cfg(test)]
 mod tests;
 mod webhooks;
 pub mod wire;
 
 pub use faults::{NotAProfile, Profile};
-pub use signature::{SIGNATURE_HEADER, SignatureError, TOLERANCE, sign, verify_signature};
 pub use webhooks::Webhook;
 
 use book::Book;

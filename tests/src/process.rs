@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use api::job::key;
+use api::key;
 use commands::clock::SystemClock;
 use commands::identity::workspace;
 use commands::{Actor, Context, EventStore};
@@ -158,7 +158,7 @@ impl Premises {
         // One context is one command.
         let cx = || Context::internal(store.clone(), Arc::new(SystemClock), workspace, Actor::Job("test"));
         workspace::create(&cx(), "test").await.expect("a workspace");
-        let key = key::create(&cx(), "test", ["*"], None).await.expect("a key").reveal();
+        let key = key::issue(&cx(), "test", ["*"], None).await.expect("a key").reveal();
         Self {
             store,
             workspace,

@@ -6,11 +6,11 @@
 
 use axum::extract::{FromRequest, Request, State};
 use commands::finance::payment;
-use commands::port::payment::{Charge, Which};
+use commands::port::payment::signature::{SIGNATURE_HEADER, TOLERANCE, verify};
+use commands::port::payment::{Charge, Notice, Which};
 use commands::{Actor, Context};
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, StatusCode};
-use infra::adapter::gateway::{Notice, SIGNATURE_HEADER, TOLERANCE, verify_signature};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -36,7 +36,7 @@ impl FromRequest<App> for Signed {
         let header = shown.next().filter(|_| shown.next().is_none()).and_then(|header| header.to_str().ok());
         let header = header.ok_or_else(unsigned)?;
         let bytes = read_body(&parts.headers, body, &app.limits).await?;
-        verify_signature(app.webhook_secret.as_bytes(), header, &bytes, app.clock.now(), TOLERANCE)
+        verify(app.webhook_secret.as_bytes(), header, &bytes, app.clock.now(), TOLERANCE)
             .map_err(|_| unsigned())?;
         let notice = serde_json::from_slice(&bytes);
         notice.map(Self).map_err(|_| Problem::bad_request("this is no notice of the gateway"))

@@ -11,6 +11,7 @@ use domain::money::Money;
 use serde::{Deserialize, Serialize};
 
 pub mod fake;
+pub mod signature;
 
 /// Moves money, or says why not.
 #[async_trait]
@@ -195,6 +196,31 @@ impl Charge {
     pub fn refunded(&self, refund: RefundId) -> Option<&Refunded> {
         self.refunds.iter().find(|refunded| refunded.refund == refund)
     }
+}
+
+/// What the provider tells unasked, in a webhook: something happened to a charge, and how it is since.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The same in every copy and every attempt to deliver it.
+    pub id: String,
+    #[serde(rename = "type")]
+    pub kind: NoticeKind,
+    pub charge: Charge,
+    pub created: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum NoticeKind {
+    #[serde(rename = "charge.authorised")]
+    Authorised,
+    #[serde(rename = "charge.declined")]
+    Declined,
+    #[serde(rename = "charge.captured")]
+    Captured,
+    #[serde(rename = "charge.voided")]
+    Voided,
+    #[serde(rename = "charge.refunded")]
+    Refunded,
 }
 
 /// Why there is no answer, by what is certain.

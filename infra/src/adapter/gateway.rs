@@ -14,8 +14,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::gateway::wire::{Failure, NewCapture, NewCharge, NewRefund, NewVoid};
-pub use crate::gateway::wire::{Notice, NoticeKind};
-pub use crate::gateway::{SIGNATURE_HEADER, SignatureError, TOLERANCE, verify_signature};
 
 /// How long an answer may take.
 pub const TIMEOUT: Duration = Duration::from_secs(30);

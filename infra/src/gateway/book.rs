@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::{DateTime, Utc};
 use commands::clock::Clock;
-use commands::port::payment::Charge;
+use commands::port::payment::{Charge, Notice};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
@@ -18,7 +18,7 @@ use super::charge::{self, Answer, Held, NotDone, Operation};
 use super::faults::WebhookMisfortune;
 use super::journal::{Durability, Journal};
 use super::outbox::{Due, Outbox, Owed};
-use super::wire::{BookLine, BookView, Notice};
+use super::wire::{BookLine, BookView};
 
 /// An answer, and the line that must be on disk before it is given.
 #[derive(Debug, Clone)]

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use commands::port::payment::{Captured, Charge, ChargeMetadata, ChargeStatus, Refunded, decline_of, fee_of};
+use commands::port::payment::{
+    Captured, Charge, ChargeMetadata, ChargeStatus, NoticeKind, Refunded, decline_of, fee_of,
+};
 use domain::ids::{CaptureId, RefundId};
 use domain::money::Money;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::wire::{Failure, NoticeKind, captured, refunded};
+use super::wire::{Failure, captured, refunded};
 
 /// How long an authorisation can be captured.
 const VALIDITY: TimeDelta = TimeDelta::days(7);

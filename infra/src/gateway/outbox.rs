@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use commands::port::payment::Notice;
 use serde::{Deserialize, Serialize};
 
 use super::faults::WebhookMisfortune;
-use super::wire::Notice;
 
 /// A webhook is given up after so many refusals.
 const TRIES: u32 = 20;
@@ -112,12 +112,11 @@ fn pause_after(refusals: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
-    use commands::port::payment::{Charge, ChargeMetadata, ChargeStatus};
+    use commands::port::payment::{Charge, ChargeMetadata, ChargeStatus, NoticeKind};
     use domain::ids::{AttemptId, PaymentId, WorkspaceId};
     use domain::money::{Currency, Money};
     use uuid::Uuid;
 
-    use super::super::wire::NoticeKind;
     use super::*;
 
     fn at(ms: i64) -> DateTime<Utc> {

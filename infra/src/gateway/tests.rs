@@ -12,8 +12,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use commands::clock::SystemClock;
+use commands::port::payment::signature::{self, SIGNATURE_HEADER, TOLERANCE};
 use commands::port::payment::{
-    Authorisation, Authorise, Capture, ChargeStatus, GatewayError, PaymentGateway, Refund, Void, Which,
+    Authorisation, Authorise, Capture, ChargeStatus, GatewayError, Notice, NoticeKind, PaymentGateway,
+    Refund, Void, Which,
 };
 use domain::ids::{AttemptId, CaptureId, PaymentId, RefundId, WorkspaceId};
 use domain::money::{Currency, Money};
@@ -23,7 +25,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::wire::{BookView, Failure, Notice, NoticeKind};
+use super::wire::{BookView, Failure};
 use super::*;
 use crate::adapter::gateway::GatewayClient;
 
@@ -263,8 +265,8 @@ impl Receiver {
 type Taking = State<(Arc<AtomicUsize>, mpsc::UnboundedSender<Notice>)>;
 
 async fn take(State((refuse, tell)): Taking, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let signature = headers[SIGNATURE_HEADER].to_str().unwrap();
-    let verified = verify_signature(SECRET.as_bytes(), signature, &body, SystemClock.now(), TOLERANCE);
+    let signed = headers[SIGNATURE_HEADER].to_str().unwrap();
+    let verified = signature::verify(SECRET.as_bytes(), signed, &body, SystemClock.now(), TOLERANCE);
     if verified.is_err() {
         return StatusCode::UNAUTHORIZED;
     }

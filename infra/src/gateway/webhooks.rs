@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use commands::port::payment::signature::{SIGNATURE_HEADER, sign};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Url, redirect};
 use tokio::task::JoinSet;
@@ -11,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::book::Book;
 use super::outbox::Due;
-use super::signature::{SIGNATURE_HEADER, sign};
 
 /// How many are under way at a time.
 const AT_A_TIME: usize = 32;

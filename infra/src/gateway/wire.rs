@@ -1,6 +1,5 @@
-//! Wire: the bodies that go to the gateway and come from it, in requests and in webhooks.
+//! Wire: the bodies that go to the gateway and come from it, in requests; a webhook's is the port's `Notice`.
 
-use chrono::{DateTime, Utc};
 use commands::port::payment::{Charge, ChargeMetadata, ChargeStatus};
 use domain::ids::{CaptureId, RefundId};
 use domain::money::Money;
@@ -40,31 +39,6 @@ pub struct NewRefund {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
     pub code: String,
-}
-
-/// The body of a webhook: something happened to a charge, and how it is since.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Notice {
-    /// The same in every copy and every attempt to deliver it.
-    pub id: String,
-    #[serde(rename = "type")]
-    pub kind: NoticeKind,
-    pub charge: Charge,
-    pub created: DateTime<Utc>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum NoticeKind {
-    #[serde(rename = "charge.authorised")]
-    Authorised,
-    #[serde(rename = "charge.declined")]
-    Declined,
-    #[serde(rename = "charge.captured")]
-    Captured,
-    #[serde(rename = "charge.voided")]
-    Voided,
-    #[serde(rename = "charge.refunded")]
-    Refunded,
 }
 
 /// `GET /v1/book`: every charge with its sums, in the order of their ids.

@@ -1,8 +1,8 @@
 //! Payments over HTTP, and what the gateway tells unasked.
 
 use commands::clock::Clock;
-use infra::adapter::gateway::{Notice, NoticeKind, SIGNATURE_HEADER};
-use infra::gateway::sign;
+use commands::port::payment::signature::{SIGNATURE_HEADER, sign};
+use commands::port::payment::{Notice, NoticeKind};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::platform::{SECRET, TestApp};

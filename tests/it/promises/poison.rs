@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use api::job::key;
+use api::key;
 use async_trait::async_trait;
 use commands::clock::SystemClock;
 use commands::effect::Effect;
@@ -114,7 +114,7 @@ async fn stream_from(at: &Premises, stream: &str, position: i64) -> Vec<i64> {
 async fn operator(at: &Premises) -> String {
     let cx = || Context::internal(at.store.clone(), Arc::new(SystemClock), PLATFORM, Actor::Job("test"));
     workspace::create(&cx(), "Platform").await.unwrap();
-    key::create(&cx(), "operator", ["platform:operate"], None).await.unwrap().reveal()
+    key::issue(&cx(), "operator", ["platform:operate"], None).await.unwrap().reveal()
 }
 
 /// How many are parked of a subscription, as the API tells the platform's operator.

@@ -1,20 +1,15 @@
 //! `mewayz key`: API keys.
 
-use std::collections::BTreeSet;
-
-use chrono::{DateTime, TimeDelta, Utc};
+use api::key::issue;
+use chrono::TimeDelta;
 use clap::{Args, Subcommand};
-use commands::Context;
 use commands::identity::api_key;
-use domain::identity::api_key::Terms;
 use domain::ids::ApiKeyId;
 use infra::config::Config;
-use uuid::Uuid;
 
 use super::base::Base;
 use super::workspace::named;
 use super::{say, table};
-use crate::key::ShownKey;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -68,7 +63,7 @@ pub async fn run(config: Config, options: Options) -> anyhow::Result<()> {
             let workspace = named(&base, &workspace).await?;
             let expires_at = expires_in.map(|days| base.clock.now() + TimeDelta::days(days.into()));
             let cx = base.context(workspace.id, "key");
-            say(create(&cx, &name, scopes, expires_at).await?.reveal())?;
+            say(issue(&cx, &name, scopes, expires_at).await?.reveal())?;
         }
         What::Revoke { workspace, id } => {
             let workspace = named(&base, &workspace).await?;
@@ -87,27 +82,4 @@ pub async fn run(config: Config, options: Options) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Makes a key of the context's workspace.
-///
-/// # Errors
-/// If it is refused, or the database does not answer.
-pub async fn create(
-    cx: &Context,
-    name: &str,
-    scopes: impl IntoIterator<Item = impl Into<String>>,
-    expires_at: Option<DateTime<Utc>>,
-) -> anyhow::Result<ShownKey> {
-    let key = ShownKey::mint(cx.workspace, ApiKeyId::from_uuid(Uuid::now_v7()));
-    let scopes: BTreeSet<String> = scopes.into_iter().map(Into::into).collect();
-    let terms = Terms {
-        name: name.to_owned(),
-        scopes,
-        secret_hash: key.secret_hash(),
-        expires_at,
-        networks: BTreeSet::new(),
-    };
-    api_key::issue(cx, key.id, terms).await?;
-    Ok(key)
 }

@@ -101,7 +101,7 @@ fn answer(cli: Cli) -> anyhow::Result<()> {
     let job = cli.job.unwrap_or(Job::Serve);
     match job {
         Job::Openapi => {
-            return Ok(job::say(crate::openapi::text(&crate::routes::document()).trim_end())?);
+            return Ok(job::say(api::openapi::text(&api::routes::document()).trim_end())?);
         }
         Job::Config => {
             return Ok(job::say(infra::config::defaults().trim_end())?);

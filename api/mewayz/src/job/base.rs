@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use api::platform::health::MIGRATIONS;
 use commands::clock::{Clock, SystemClock};
 use commands::{Actor, Context, EventStore};
 use domain::ids::WorkspaceId;
@@ -11,8 +12,6 @@ use infra::config::{Config, Secret};
 use infra::relay::RelayConfig;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-
-use crate::platform::health::MIGRATIONS;
 
 /// How long the database has to answer at the start.
 const PATIENCE: Duration = Duration::from_secs(10);

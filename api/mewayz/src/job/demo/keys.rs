@@ -6,14 +6,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use api::key::{ShownKey, issue};
 use commands::identity::api_key;
 use commands::identity::workspace::{self, PLATFORM};
 use domain::ids::WorkspaceId;
 use serde_json::json;
 
 use crate::job::base::Base;
-use crate::job::{key, workspace as workspaces};
-use crate::key::ShownKey;
+use crate::job::workspace as workspaces;
 
 /// The name of the demo's workspace.
 pub const DEMO: &str = "Demo";
@@ -70,7 +70,7 @@ async fn ready(base: &Base, workspace: WorkspaceId, file: &Path, scopes: &[&str]
     {
         return Ok(());
     }
-    let key = key::create(&base.context(workspace, "demo"), "demo", scopes.iter().copied(), None).await?;
+    let key = issue(&base.context(workspace, "demo"), "demo", scopes.iter().copied(), None).await?;
     write(file, &key.reveal())
 }
 

@@ -1,12 +1,12 @@
 //! `mewayz migrate`: makes or updates the tables.
 
 use anyhow::{Context as _, bail};
+use api::platform::health::MIGRATIONS;
 use infra::config::Config;
 use sqlx::PgPool;
 
 use super::base::connect;
 use super::say;
-use crate::platform::health::MIGRATIONS;
 
 /// The role that the platform runs as; migrations grant to it.
 const RUN: &str = "mewayz_run";

@@ -1,5 +1,8 @@
 //! The binary `mewayz`: a subcommand for each role and each job.
 
+mod cli;
+mod job;
+
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -8,5 +11,5 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    api::cli::run(api::cli::Cli::parse())
+    cli::run(cli::Cli::parse())
 }

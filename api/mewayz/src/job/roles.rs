@@ -3,13 +3,14 @@
 //! They share one signal to stop: a role that fails, or is fenced by another instance, ends the process; SIGINT and
 //! SIGTERM let what is under way come to its end, within ten seconds. A second signal does not wait.
 
-mod border;
+mod http;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use api::app::App;
 use commands::Effect;
 use commands::effect::ask_gateway_when_payment_asks::AskGatewayWhenPaymentAsks;
 use commands::effect::ask_gateway_when_refund_is_sent::AskGatewayWhenRefundIsSent;
@@ -30,7 +31,6 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::base::Base;
-use crate::app::App;
 
 /// How long everything may take to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -102,7 +102,7 @@ pub async fn start(config: Config, roles: &[Role], stop: CancellationToken) -> a
     }
     let address = match has(Role::Api) {
         true => {
-            let app = border::app(&base, gateway, relayed)?;
+            let app = http::app(&base, gateway, relayed)?;
             Some(answer(&base.config.http, app, &stop, &mut tasks).await?)
         }
         false => None,
@@ -210,7 +210,7 @@ async fn answer(
     })?;
     let address = listener.local_addr()?;
     let (limits, stop) = (app.limits.clone(), stop.clone());
-    let (router, _) = crate::routes::router(app);
-    tasks.spawn(async move { Ok(crate::server::serve(listener, router, limits, stop).await?) });
+    let (router, _) = api::routes::router(app);
+    tasks.spawn(async move { Ok(api::server::serve(listener, router, limits, stop).await?) });
     Ok(address)
 }

@@ -1,4 +1,4 @@
-//! Border: what the HTTP side is put together from: keys, positions, figures, limits.
+//! HTTP: what the API is put together from: keys, positions, figures, limits.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -8,6 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use api::app::{App, Parts};
+use api::key::{Key, KeyRing, Remembering};
+use api::limits::Limits;
+use api::page::Cursors;
+use api::platform::health::{Database, Migrations};
+use api::port::{Dependency, Freshness, SubscriptionState, Subscriptions};
 use async_trait::async_trait;
 use commands::EventStore;
 use commands::identity::{api_key, workspace};
@@ -21,13 +27,7 @@ use sqlx::PgPool;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::app::{App, Parts};
 use crate::job::base::Base;
-use crate::key::{Key, KeyRing, Remembering};
-use crate::limits::Limits;
-use crate::page::Cursors;
-use crate::platform::health::{Database, Migrations};
-use crate::port::{Dependency, Freshness, SubscriptionState, Subscriptions};
 
 /// How long connections may take to end: a little less than the whole process may.
 const DRAIN: Duration = Duration::from_secs(8);
