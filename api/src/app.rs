@@ -11,7 +11,8 @@ use sqlx::PgPool;
 use crate::key::KeyRing;
 use crate::limits::Limits;
 use crate::page::Cursors;
-use crate::port::{Dependency, Exposition, Freshness, Subscriptions};
+use crate::platform::health::{Database, Migrations};
+use crate::port::{Dependency, Exposition, Freshness, Silent, Subscriptions};
 use crate::turns::Turns;
 
 /// What the API is put together from.
@@ -32,6 +33,33 @@ pub struct Parts {
     /// What the gateway signs its webhooks with.
     pub webhook_secret: String,
     pub limits: Limits,
+}
+
+impl Parts {
+    /// What every API needs, and where nothing else is said: the store's database, secrets that nobody knows (no
+    /// cursor outlives the process, no notice is believed), and no word on read models and other subscriptions.
+    pub fn over(
+        store: EventStore,
+        clock: Arc<dyn Clock>,
+        keys: Arc<dyn KeyRing>,
+        gateway: Arc<dyn PaymentGateway>,
+    ) -> Self {
+        let pool = store.pool().clone();
+        Self {
+            reads: pool.clone(),
+            freshness: Arc::new(Silent),
+            subscriptions: Arc::new(Silent),
+            dependencies: vec![Arc::new(Database(pool.clone())), Arc::new(Migrations(pool))],
+            exposition: Arc::new(String::new),
+            cursors: Cursors::signed_with(&rand::random()),
+            webhook_secret: hex::encode(rand::random::<[u8; 32]>()),
+            limits: Limits::default(),
+            store,
+            clock,
+            keys,
+            gateway,
+        }
+    }
 }
 
 /// What all handlers share. Cheap to clone.

@@ -7,10 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use api::app::{App, Parts};
 use api::limits::Limits;
-use api::page::Cursors;
-use api::port::{Freshness, SubscriptionState, Subscriptions};
 use api::routes::router;
-use async_trait::async_trait;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
@@ -132,41 +129,12 @@ type Serving = (SocketAddr, String, DropGuard);
 async fn ours(database: &Database) -> Result<Serving> {
     let (store, stop, keys) = (database.store().await?, CancellationToken::new(), Keys::default());
     let key = keys.issue(workspace(0), &["*"]).reveal();
-    let app = App::new(Parts {
-        reads: store.pool().clone(),
-        store,
-        clock: Arc::new(SystemClock),
-        keys: Arc::new(keys),
-        freshness: Arc::new(NoViews),
-        subscriptions: Arc::new(NoViews),
-        dependencies: Vec::new(),
-        exposition: Arc::new(String::new),
-        gateway: Arc::new(FakeGateway::default()),
-        webhook_secret: String::new(),
-        cursors: Cursors::signed_with(&[7; 32]),
-        limits: Limits::default(),
-    });
+    let gateway = Arc::new(FakeGateway::default());
+    let app = App::new(Parts::over(store, Arc::new(SystemClock), Arc::new(keys), gateway));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(api::server::serve(listener, router(app).0, Limits::default(), stop.clone()));
     Ok((address, key, stop.drop_guard()))
-}
-
-/// No read model is asked for.
-struct NoViews;
-
-#[async_trait]
-impl Freshness for NoViews {
-    async fn wait(&self, _: &str, _: i64, _: Duration) -> Option<i64> {
-        None
-    }
-}
-
-#[async_trait]
-impl Subscriptions for NoViews {
-    async fn all(&self) -> commands::Result<Vec<SubscriptionState>> {
-        Ok(Vec::new())
-    }
 }
 
 /// A handler that writes what it is sent, and nothing else.

@@ -18,6 +18,15 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
     }
 
+    /// The id of what was made or changed.
+    ///
+    /// # Panics
+    /// If it was neither.
+    pub fn id(&self) -> String {
+        assert!((200..300).contains(&self.status), "{self:?}");
+        self.json()["id"].as_str().expect("an answer has an id").to_owned()
+    }
+
     /// The status and the problem's code.
     pub fn problem(&self) -> (u16, String) {
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");

@@ -1,38 +1,48 @@
-//! The whole platform in a test: the API on a socket, read models that follow the log, a clock that is told to move.
+//! The whole platform in a test: the API on a socket, read models that follow the log, a clock that is told to move;
+//! and, where it is asked for, a payment gateway with all that reacts to orders and payments.
+//!
+//! Time stands still unless a test moves it. A read shows what was written before; `drain` waits until nothing
+//! follows any more from what has happened.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+mod shop;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use api::app::{App, Parts};
 use api::limits::Limits;
-use api::page::Cursors;
-use api::platform::health::{Database, Migrations};
 use api::port::{Freshness, SubscriptionState, Subscriptions};
 use api::routes::router;
 use async_trait::async_trait;
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta, Utc};
 use commands::clock::{Clock, ManualClock};
+use commands::effect::ask_gateway_when_payment_asks::AskGatewayWhenPaymentAsks;
+use commands::effect::ask_gateway_when_refund_is_sent::AskGatewayWhenRefundIsSent;
+use commands::port::payment::PaymentGateway;
 use commands::port::payment::fake::FakeGateway;
-use commands::{Actor, Context, EventStore, Position};
+use commands::{Actor, Context, EventStore};
 use domain::ids::WorkspaceId;
+use infra::adapter::gateway::GatewayClient;
+use infra::gateway::{Config, Profile, Server, Webhook};
 use infra::log::Log;
 use infra::subscription::reactor::Reactor;
 use infra::subscription::{Host, checkpoint};
-use reqwest::{Method, RequestBuilder};
-use serde_json::Value;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use crate::answer::{Answer, send};
+use crate::client::Client;
 use crate::database::TestDatabase;
 use crate::keys::Keys;
 
 /// Longer than anything may take that a test waits for.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// When tests begin, unless they move the clock.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// When tests begin, unless they move the clock: the first moment of 2026.
 const BEGINNING: i64 = 1_767_225_600;
+/// What the gateway signs its webhooks with.
+pub const SECRET: &str = "whsec_test";
 
 /// The platform, with a database of its own. It works as long as this lives.
 pub struct TestApp {
@@ -42,9 +52,27 @@ pub struct TestApp {
     pub store: EventStore,
     pub clock: Arc<ManualClock>,
     pub keys: Keys,
+    /// Where the API answers.
+    pub address: SocketAddr,
+    gateway: Option<Gateway>,
+    subscriptions: usize,
     _working: DropGuard,
     // Dropped last: the others work on it.
     pub database: TestDatabase,
+}
+
+/// A simulated gateway that runs, and the folder of its book.
+struct Gateway {
+    address: SocketAddr,
+    _book: tempfile::TempDir,
+}
+
+/// What a platform is begun with.
+struct Ground {
+    database: TestDatabase,
+    clock: Arc<ManualClock>,
+    listener: TcpListener,
+    stop: CancellationToken,
 }
 
 impl TestApp {
@@ -54,34 +82,65 @@ impl TestApp {
     }
 
     /// With all read models, and these processes and effects.
+    pub async fn reacting(reactors: Vec<Reactor>) -> Self {
+        let ground = Ground::prepare().await;
+        Self::on(ground, Arc::new(FakeGateway::default()), None, reactors).await
+    }
+
+    /// With all read models, processes and effects, and a gateway to which nothing bad happens.
+    pub async fn with_gateway() -> Self {
+        Self::with_faulty_gateway(0, Profile::NONE).await
+    }
+
+    /// The same, with a gateway of these faults.
     ///
     /// # Panics
-    /// If it does not start.
-    pub async fn reacting(reactors: Vec<Reactor>) -> Self {
-        let database = TestDatabase::create().await;
-        let store = EventStore::open(database.pool.clone(), database.run.clone(), 1000);
-        let beginning = DateTime::from_timestamp(BEGINNING, 0).expect("a valid time");
-        let (clock, stop) = (Arc::new(ManualClock::at(beginning)), CancellationToken::new());
+    /// If it cannot start.
+    pub async fn with_faulty_gateway(seed: u64, faults: Profile) -> Self {
+        let ground = Ground::prepare().await;
+        let gateway = ground.gateway(seed, faults).await;
+        let address = format!("http://{}", gateway.address);
+        let client = GatewayClient::new(&address, Duration::from_secs(10)).expect("an address");
+        let client: Arc<dyn PaymentGateway> = Arc::new(client);
+        let reactors = reactors(&client);
+        Self::on(ground, client, Some(gateway), reactors).await
+    }
+
+    async fn on(
+        ground: Ground,
+        client: Arc<dyn PaymentGateway>,
+        gateway: Option<Gateway>,
+        reactors: Vec<Reactor>,
+    ) -> Self {
+        let Ground { database, clock, listener, stop } = ground;
+        let store = EventStore::open(database.pool.clone(), database.run.clone(), 10_000);
         let host = Host {
             log: Log::follow(store.clone(), stop.clone()).await.expect("the log can be read"),
             clock: clock.clone(),
-            instance: Uuid::new_v4(),
-            lease: PATIENCE,
+            instance: Uuid::now_v7(),
+            lease: Duration::from_secs(10),
             stop: stop.clone(),
         };
-        tokio::spawn(host.run(projections::all(), reactors));
+        let views = projections::all();
+        let subscriptions = views.len() + reactors.len();
+        tokio::spawn(async move {
+            host.run(views, reactors).await.expect("nobody else owns the subscriptions");
+        });
 
-        let keys = Keys::default();
-        let app = App::new(parts(&database.pool, &store, clock.clone(), keys.clone()));
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let base = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let (keys, workspace) = (Keys::default(), WorkspaceId::from_uuid(Uuid::now_v7()));
+        let checkpoints = Arc::new(Checkpoints(database.pool.clone()));
+        let app = App::new(Parts {
+            freshness: checkpoints.clone(),
+            subscriptions: checkpoints,
+            webhook_secret: SECRET.to_owned(),
+            ..Parts::over(store.clone(), clock.clone(), Arc::new(keys.clone()), client)
+        });
+        let address = listener.local_addr().expect("it is bound");
         tokio::spawn(api::server::serve(listener, router(app).0, Limits::default(), stop.clone()));
-
-        let workspace = WorkspaceId::from_uuid(Uuid::now_v7());
         let key = keys.issue(workspace, &["*"]).reveal();
-        let http = reqwest::Client::builder().timeout(PATIENCE).build().expect("a client");
-        let owner = Client { http, base, key, latest: Arc::default() };
-        Self { owner, workspace, store, clock, keys, _working: stop.drop_guard(), database }
+        let owner = Client::new(format!("http://{address}"), key, PATIENCE);
+        let _working = stop.drop_guard();
+        Self { owner, workspace, store, clock, keys, address, gateway, subscriptions, _working, database }
     }
 
     /// What the platform itself can do, in the same workspace.
@@ -94,41 +153,118 @@ impl TestApp {
     /// Somebody of the same workspace with these scopes only.
     #[must_use]
     pub fn with_scopes(&self, scopes: &[&str]) -> Client {
-        Client { key: self.keys.issue(self.workspace, scopes).reveal(), ..self.owner.clone() }
+        self.owner.with_key(self.keys.issue(self.workspace, scopes).reveal())
     }
 
     /// Somebody who may do everything, in another workspace.
     #[must_use]
     pub fn stranger(&self) -> Client {
         let elsewhere = WorkspaceId::from_uuid(Uuid::now_v7());
-        Client { key: self.keys.issue(elsewhere, &["*"]).reveal(), ..self.owner.clone() }
+        self.owner.with_key(self.keys.issue(elsewhere, &["*"]).reveal())
+    }
+
+    /// Lets time pass, and waits for what follows.
+    pub async fn pass(&self, time: TimeDelta) {
+        self.clock.advance(time);
+        self.drain().await;
+    }
+
+    /// Waits until no subscription lags and no deadline is due.
+    ///
+    /// # Panics
+    /// If that does not happen, telling what is waited for.
+    pub async fn drain(&self) {
+        let began = Instant::now();
+        loop {
+            // One statement, one moment: whatever is answered has been written before its checkpoint moved.
+            let quiet: bool = sqlx::query_scalar(
+                "select (select count(*) from subscriptions where position >= (select position from head)) >= $2
+                        and not exists (select from deadlines where due_at <= $1)",
+            )
+            .bind(self.clock.now())
+            .bind(i64::try_from(self.subscriptions).expect("a few"))
+            .fetch_one(&self.database.pool)
+            .await
+            .expect("the database answers");
+            if quiet {
+                break;
+            }
+            if began.elapsed() > PATIENCE {
+                panic!("it does not become quiet: {}", self.standing().await);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let parked: i64 = sqlx::query_scalar("select count(*) from parked")
+            .fetch_one(&self.database.pool)
+            .await
+            .expect("the database answers");
+        assert_eq!(parked, 0, "{}", self.standing().await);
+    }
+
+    async fn standing(&self) -> String {
+        let standings = checkpoint::standings(&self.database.pool).await;
+        let due: Vec<(String, String, DateTime<Utc>)> =
+            sqlx::query_as("select process, key, due_at from deadlines where due_at <= $1")
+                .bind(self.clock.now())
+                .fetch_all(&self.database.pool)
+                .await
+                .unwrap_or_default();
+        let parked: Vec<(String, i64, String)> =
+            sqlx::query_as("select subscription, position, reason from parked order by position")
+                .fetch_all(&self.database.pool)
+                .await
+                .unwrap_or_default();
+        format!("{standings:#?} due {due:?} parked {parked:?}")
     }
 }
 
-fn parts(pool: &PgPool, store: &EventStore, clock: Arc<dyn Clock>, keys: Keys) -> Parts {
-    Parts {
-        store: store.clone(),
-        reads: pool.clone(),
-        clock,
-        keys: Arc::new(keys),
-        freshness: Arc::new(Checkpoints(pool.clone())),
-        subscriptions: Arc::new(Checkpoints(pool.clone())),
-        dependencies: vec![Arc::new(Database(pool.clone())), Arc::new(Migrations(pool.clone()))],
-        exposition: Arc::new(String::new),
-        gateway: Arc::new(FakeGateway::default()),
-        webhook_secret: "whsec_test".to_owned(),
-        cursors: Cursors::signed_with(&[7; 32]),
-        limits: Limits::default(),
+impl Ground {
+    async fn prepare() -> Self {
+        let beginning = DateTime::from_timestamp(BEGINNING, 0).expect("a valid time");
+        Self {
+            database: TestDatabase::create().await,
+            clock: Arc::new(ManualClock::at(beginning)),
+            listener: TcpListener::bind("127.0.0.1:0").await.expect("a port is free"),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// A gateway that tells the platform of what happens.
+    async fn gateway(&self, seed: u64, faults: Profile) -> Gateway {
+        let platform = self.listener.local_addr().expect("it is bound");
+        let url = format!("http://{platform}/api/financial/payments/webhook");
+        let book = tempfile::tempdir().expect("a folder");
+        let config = Config {
+            listen: "127.0.0.1:0".parse().expect("an address"),
+            book: book.path().join("book"),
+            seed,
+            faults,
+            slow: Duration::from_millis(100),
+            webhook: Some(Webhook { url: url.parse().expect("an address"), secret: SECRET.to_owned() }),
+            clock: self.clock.clone(),
+        };
+        let server = Server::bind(config).await.expect("the gateway starts");
+        let address = server.local_addr().expect("it listens");
+        tokio::spawn(server.run(self.stop.clone()));
+        Gateway { address, _book: book }
     }
 }
 
-/// What the subscriptions themselves say.
+fn reactors(gateway: &Arc<dyn PaymentGateway>) -> Vec<Reactor> {
+    let processes = commands::process::all().into_iter().map(Reactor::Process);
+    let payments = AskGatewayWhenPaymentAsks { gateway: gateway.clone() };
+    let refunds = AskGatewayWhenRefundIsSent { gateway: gateway.clone() };
+    processes.chain([Reactor::Effect(Box::new(payments)), Reactor::Effect(Box::new(refunds))]).collect()
+}
+
+/// How far the read models are, as their checkpoints say.
 struct Checkpoints(PgPool);
 
 #[async_trait]
 impl Freshness for Checkpoints {
+    /// However slow the machine is, a test reads what was written before.
     async fn wait(&self, view: &str, position: i64, _: Duration) -> Option<i64> {
-        checkpoint::reached(&self.0, view, position, PATIENCE).await.ok()
+        checkpoint::reached(&self.0, view, position, PATIENCE).await.ok().filter(|&shown| shown >= position)
     }
 }
 
@@ -136,69 +272,12 @@ impl Freshness for Checkpoints {
 impl Subscriptions for Checkpoints {
     async fn all(&self) -> commands::Result<Vec<SubscriptionState>> {
         let (_, standings) = checkpoint::standings(&self.0).await?;
-        let state = |s: checkpoint::Standing| SubscriptionState {
-            name: s.name,
-            position: s.position,
-            lag: s.lag,
-            parked: s.parked,
+        let state = |of: checkpoint::Standing| SubscriptionState {
+            name: of.name,
+            position: of.position,
+            lag: of.lag,
+            parked: of.parked,
         };
         Ok(standings.into_iter().map(state).collect())
-    }
-}
-
-/// Somebody with a key. Who reads sees all that anybody of the test has written.
-#[derive(Clone)]
-pub struct Client {
-    http: reqwest::Client,
-    base: String,
-    key: String,
-    latest: Arc<Mutex<Option<Position>>>,
-}
-
-impl Client {
-    pub async fn get(&self, path: &str) -> Answer {
-        let latest = *self.latest.lock().unwrap();
-        let joint = if path.contains('?') { '&' } else { '?' };
-        let fresh = latest.map(|position| format!("{joint}min_position={position}")).unwrap_or_default();
-        send(self.request(Method::GET, &format!("{path}{fresh}"))).await
-    }
-
-    /// A command with an idempotency key of its own.
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
-        let request = self.request(Method::POST, path).header("idempotency-key", Uuid::new_v4().to_string());
-        self.send(request.json(&body)).await
-    }
-
-    pub async fn put(&self, path: &str, body: Value) -> Answer {
-        self.send(self.request(Method::PUT, path).json(&body)).await
-    }
-
-    pub async fn delete(&self, path: &str) -> Answer {
-        self.send(self.request(Method::DELETE, path)).await
-    }
-
-    /// Makes something new, and answers its id.
-    ///
-    /// # Panics
-    /// If it is not made.
-    pub async fn create(&self, path: &str, body: Value) -> String {
-        let created = self.post(path, body).await;
-        assert_eq!(created.status, 201, "{created:?}");
-        created.json()["id"].as_str().expect("it has an id").to_owned()
-    }
-
-    /// A request with the key, and nothing more.
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.key)
-    }
-
-    /// Sends it; reads from now on show what it did.
-    pub async fn send(&self, request: RequestBuilder) -> Answer {
-        let answer = send(request).await;
-        if let Ok(position) = answer.header("position").parse() {
-            let mut latest = self.latest.lock().unwrap();
-            *latest = (*latest).max(Some(position));
-        }
-        answer
     }
 }

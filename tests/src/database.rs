@@ -70,7 +70,7 @@ impl TestDatabase {
         admin.close().await.expect("the connection closes");
         let as_role = |role| administrator.clone().username(role).database(&name);
         let (owner, run) = (as_role(OWNER), as_role(RUN));
-        let pool = PgPoolOptions::new().max_connections(8).connect_lazy_with(run.clone());
+        let pool = PgPoolOptions::new().max_connections(24).connect_lazy_with(run.clone());
         Self { name, owner, run, pool }
     }
 

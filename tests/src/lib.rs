@@ -3,10 +3,10 @@
 pub mod answer;
 pub mod app;
 pub mod chaos;
+pub mod client;
 pub mod database;
 pub mod kafka;
 pub mod keys;
 pub mod log;
-pub mod platform;
 pub mod postgres;
 pub mod process;

@@ -1,14 +1,13 @@
 //! The life of an order over HTTP, from its quote to its last return.
 
-use reqwest::Method;
 use serde_json::{Value, json};
-use tests::platform::TestApp;
+use tests::app::TestApp;
 
 const ORDERS: &str = "/api/ecommerce/orders";
 
 /// The events of an order, in their order.
 async fn told(app: &TestApp, order: &str) -> Vec<String> {
-    let history = app.get(&format!("{ORDERS}/{order}/history?limit=200")).await;
+    let history = app.owner.show(&format!("{ORDERS}/{order}/history?limit=200")).await;
     let events = history["items"].as_array().unwrap();
     events.iter().map(|happened| happened["event"]["type"].as_str().unwrap().to_owned()).collect()
 }
@@ -16,22 +15,22 @@ async fn told(app: &TestApp, order: &str) -> Vec<String> {
 /// Packs, ships and delivers all units of an order's only line; the order since.
 async fn deliver(app: &TestApp, order: &str) -> Value {
     let path = format!("{ORDERS}/{order}");
-    let line = app.get(&path).await["lines"][0].clone();
+    let line = app.owner.show(&path).await["lines"][0].clone();
     let units = json!([{"line": line["line"], "quantity": line["quantity"]}]);
-    let packed = app.post(&format!("{path}/fulfilments"), json!({"lines": units})).await;
+    let packed = app.owner.post(&format!("{path}/fulfilments"), json!({"lines": units})).await;
     assert_eq!(packed.status, 201, "{packed:?}");
     let parcel = app.order_now(order).await["fulfilments"][0]["id"].as_str().unwrap().to_owned();
     let ship = json!({"carrier": "Dart", "tracking": "D-1"});
-    let shipped = app.post(&format!("{path}/fulfilments/{parcel}/ship"), ship).await;
+    let shipped = app.owner.post(&format!("{path}/fulfilments/{parcel}/ship"), ship).await;
     assert_eq!(shipped.status, 200, "{shipped:?}");
-    let delivered = app.post(&format!("{path}/fulfilments/{parcel}/deliver"), json!({})).await;
+    let delivered = app.owner.post(&format!("{path}/fulfilments/{parcel}/deliver"), json!({})).await;
     assert_eq!(delivered.status, 200, "{delivered:?}");
     app.order_now(order).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn is_reserved_paid_confirmed_sent_and_delivered() {
-    let app = TestApp::start().await;
+    let app = TestApp::with_gateway().await;
     app.sell("TEE", 1_250, 10).await;
     app.sell("CUP", 900, 10).await;
     let order = app.order("TEE", 3, "card").await;
@@ -65,19 +64,19 @@ async fn is_reserved_paid_confirmed_sent_and_delivered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn that_comes_back_is_refunded_and_lies_in_stock_again() {
-    let app = TestApp::start().await;
+    let app = TestApp::with_gateway().await;
     app.sell("TEE", 1_000, 5).await;
     let order = app.order("TEE", 3, "card").await;
     app.drain().await;
     let line = deliver(&app, &order).await["lines"][0]["line"].clone();
     let path = format!("{ORDERS}/{order}");
     let asked = json!({"lines": [{"line": line, "quantity": 2}], "reason": "too small"});
-    assert_eq!(app.post(&format!("{path}/returns"), asked).await.status, 201);
+    assert_eq!(app.owner.post(&format!("{path}/returns"), asked).await.status, 201);
     let back = app.order_now(&order).await["returns"][0]["id"].as_str().unwrap().to_owned();
     let receive = |condition| json!({"line": line, "quantity": 1, "condition": condition});
     let receipt = format!("{path}/returns/{back}/receive");
-    assert_eq!(app.post(&receipt, receive("good")).await.status, 200);
-    assert_eq!(app.post(&receipt, receive("damaged")).await.status, 200);
+    assert_eq!(app.owner.post(&receipt, receive("good")).await.status, 200);
+    assert_eq!(app.owner.post(&receipt, receive("damaged")).await.status, 200);
     let order = app.order_now(&order).await;
     assert_eq!(
         (&order["return_status"], &order["payment_status"]),
@@ -92,11 +91,11 @@ async fn that_comes_back_is_refunded_and_lies_in_stock_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn that_is_cancelled_after_it_was_paid_gives_back_money_and_goods() {
-    let app = TestApp::start().await;
+    let app = TestApp::with_gateway().await;
     app.sell("TEE", 1_000, 5).await;
     let (order, other) = (app.order("TEE", 2, "card").await, app.order("TEE", 1, "card").await);
     app.drain().await;
-    assert_eq!(app.post(&format!("{ORDERS}/{order}/cancel"), json!({})).await.status, 200);
+    assert_eq!(app.owner.post(&format!("{ORDERS}/{order}/cancel"), json!({})).await.status, 200);
     let cancelled = app.order_now(&order).await;
     assert_eq!(
         (&cancelled["status"], &cancelled["cancel_reason"]),
@@ -106,21 +105,21 @@ async fn that_is_cancelled_after_it_was_paid_gives_back_money_and_goods() {
         (&cancelled["payment_status"], &cancelled["refunded"]["amount"]),
         (&json!("refunded"), &json!(2_000))
     );
-    assert_eq!(app.get(&format!("{ORDERS}/{other}")).await["status"], "confirmed");
+    assert_eq!(app.owner.show(&format!("{ORDERS}/{other}")).await["status"], "confirmed");
     assert_eq!(app.stock("TEE").await, (5, 4));
     let book = app.book().await;
     let refunded: Vec<_> =
         book.charges.iter().map(|line| line.refunded).filter(|&amount| amount > 0).collect();
     assert_eq!(refunded, [2_000]);
-    let refunds = app.get(&format!("/api/financial/refunds?order_id={order}")).await;
+    let refunds = app.owner.show(&format!("/api/financial/refunds?order_id={order}")).await;
     assert_eq!(refunds["items"][0]["status"], "succeeded");
-    let again = app.post(&format!("{ORDERS}/{order}/cancel"), json!({})).await;
+    let again = app.owner.post(&format!("{ORDERS}/{order}/cancel"), json!({})).await;
     assert_eq!(again.status, 200, "a cancelled order is cancelled");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn comes_to_what_its_quote_said_or_is_refused() {
-    let app = TestApp::start().await;
+    let app = TestApp::with_gateway().await;
     app.sell("TEE", 1_000, 5).await;
     let price = |amount: i64| json!({"amount": amount, "currency": "USD"});
     let mut contents = json!({
@@ -129,51 +128,52 @@ async fn comes_to_what_its_quote_said_or_is_refused() {
         "tax": price(190),
     });
     let events = app.store.head().await.unwrap();
-    let quote = app.post(&format!("{ORDERS}/quote"), contents.clone()).await;
-    assert_eq!((quote.status, &quote.body["total"]), (200, &price(3_000 - 300 + 190 + 490)));
+    let quote = app.owner.post(&format!("{ORDERS}/quote"), contents.clone()).await;
+    assert_eq!((quote.status, &quote.json()["total"]), (200, &price(3_000 - 300 + 190 + 490)));
     assert_eq!(app.store.head().await.unwrap(), events, "a quote records nothing");
     contents["customer_id"] = app.wanting("TEE", 1, "card")["customer_id"].clone();
     contents["payment_method"] = json!("card");
-    contents["totals_hash"] = quote.body["totals_hash"].clone();
+    contents["totals_hash"] = quote.json()["totals_hash"].clone();
     let mut other = contents.clone();
     other["lines"][0]["quantity"] = json!(2);
-    let refused = app.post(ORDERS, other).await;
+    let refused = app.owner.post(ORDERS, other).await;
     assert_eq!(refused.status, 409, "{refused:?}");
-    let order = app.post(ORDERS, contents).await.id();
+    let order = app.owner.post(ORDERS, contents).await.id();
     assert_eq!(app.order_now(&order).await["captured"], price(3_380));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn is_put_together_line_by_line() {
-    let app = TestApp::start().await;
+    let app = TestApp::with_gateway().await;
     app.sell("TEE", 1_000, 5).await;
     app.sell("CUP", 500, 5).await;
     let customer = app.wanting("TEE", 1, "card")["customer_id"].clone();
     let draft = json!({"customer_id": customer, "currency": "USD", "reference": "W-17"});
-    let order = app.post(&format!("{ORDERS}/drafts"), draft).await.id();
+    let order = app.owner.post(&format!("{ORDERS}/drafts"), draft).await.id();
     let path = format!("{ORDERS}/{order}");
     for sku in ["TEE", "CUP"] {
         let line = json!({"sku": sku, "quantity": 1, "location": "main"});
-        assert_eq!(app.post(&format!("{path}/lines"), line).await.status, 201);
+        assert_eq!(app.owner.post(&format!("{path}/lines"), line).await.status, 201);
     }
     let draft = app.order_now(&order).await;
     assert_eq!((&draft["status"], &draft["total"]["amount"]), (&json!("draft"), &json!(1_500)));
     let line = |n: usize| format!("{path}/lines/{}", draft["lines"][n]["line"].as_str().unwrap());
-    assert_eq!(app.call(Method::PUT, &line(0), json!({"quantity": 2})).await.status, 200);
-    assert_eq!(app.call(Method::DELETE, &line(1), json!({})).await.status, 200);
+    assert_eq!(app.owner.put(&line(0), json!({"quantity": 2})).await.status, 200);
+    assert_eq!(app.owner.delete(&line(1)).await.status, 200);
     let shipping = json!({"amount": {"amount": 100, "currency": "USD"}});
-    assert_eq!(app.post(&format!("{path}/shipping"), shipping).await.status, 200);
-    let placed = app.post(&format!("{path}/place"), json!({"payment_method": "card"})).await;
+    assert_eq!(app.owner.post(&format!("{path}/shipping"), shipping).await.status, 200);
+    let placed = app.owner.post(&format!("{path}/place"), json!({"payment_method": "card"})).await;
     assert_eq!(placed.status, 200, "{placed:?}");
     let order = app.order_now(&order).await;
     assert_eq!((&order["status"], &order["captured"]["amount"]), (&json!("confirmed"), &json!(2_100)));
-    let found = app.get(&format!("{ORDERS}?reference=W-17&status=confirmed&payment_status=paid")).await;
+    let found =
+        app.owner.show(&format!("{ORDERS}?reference=W-17&status=confirmed&payment_status=paid")).await;
     assert_eq!(found["items"], json!([order]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn is_found_page_by_page_by_what_it_is() {
-    let app = TestApp::start().await;
+    let app = TestApp::with_gateway().await;
     app.sell("TEE", 1_000, 20).await;
     for quantity in [1, 3, 2] {
         app.order("TEE", quantity, "card").await;
@@ -183,49 +183,55 @@ async fn is_found_page_by_page_by_what_it_is() {
     let totals = |page: &Value| -> Vec<i64> {
         page["items"].as_array().unwrap().iter().map(|order| order["amount"].as_i64().unwrap()).collect()
     };
-    let first = app.get(&format!("{ORDERS}?status=confirmed&sort=-total&limit=2")).await;
+    let first = app.owner.show(&format!("{ORDERS}?status=confirmed&sort=-total&limit=2")).await;
     assert_eq!(totals(&first), [3_000, 2_000]);
     let cursor = first["next_cursor"].as_str().unwrap();
-    let rest = app.get(&format!("{ORDERS}?status=confirmed&sort=-total&limit=2&cursor={cursor}")).await;
+    let rest =
+        app.owner.show(&format!("{ORDERS}?status=confirmed&sort=-total&limit=2&cursor={cursor}")).await;
     assert_eq!((totals(&rest), rest["next_cursor"].is_null()), (vec![1_000], true));
-    assert_eq!(totals(&app.get(&format!("{ORDERS}?status=cancelled")).await), [4_000]);
-    let wrong = app.call(Method::GET, &format!("{ORDERS}?status=lost"), Value::Null).await;
-    assert_eq!(wrong.problem(), (422, "validation"));
-    let later = app.get(&format!("{ORDERS}?placed_from=2031-01-01T00:00:00Z")).await;
+    assert_eq!(totals(&app.owner.show(&format!("{ORDERS}?status=cancelled")).await), [4_000]);
+    let wrong = app.owner.get(&format!("{ORDERS}?status=lost")).await;
+    assert_eq!(wrong.problem(), (422, "validation".into()));
+    let later = app.owner.show(&format!("{ORDERS}?placed_from=2031-01-01T00:00:00Z")).await;
     assert_eq!(later["items"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn is_written_down_for_the_past_by_whoever_may() {
-    let app = TestApp::start().await;
+    let app = TestApp::with_gateway().await;
     let mut past = json!({
         "customer_id": app.wanting("TEE", 1, "card")["customer_id"], "currency": "USD", "settlement": "recorded",
         "lines": [{"sku": "OLD", "quantity": 2, "title": "Old", "total": {"amount": 999, "currency": "USD"}}],
         "effective_at": "1997-01-02T12:00:00Z",
     });
-    assert_eq!(app.post(ORDERS, past.clone()).await.problem(), (403, "forbidden"));
-    let key = app.key(&["order:place", "history:write"]);
-    let placed = app.call_as(&key, "a", Method::POST, ORDERS, past.clone()).await;
+    assert_eq!(app.owner.post(ORDERS, past.clone()).await.problem(), (403, "forbidden".into()));
+    let historian = app.with_scopes(&["order:place", "history:write"]);
+    let placed = historian.post(ORDERS, past.clone()).await;
     let order = app.order_now(&placed.id()).await;
     assert_eq!((&order["status"], &order["placed_at"]), (&json!("placed"), &json!("1997-01-02T12:00:00Z")));
     past["effective_at"] = json!("2099-01-01T00:00:00Z");
-    let future = app.call_as(&key, "b", Method::POST, ORDERS, past).await;
-    assert_eq!(future.problem(), (422, "validation"));
+    let future = historian.post(ORDERS, past).await;
+    assert_eq!(future.problem(), (422, "validation".into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn asked_for_twice_under_one_name_is_one_order() {
-    let app = TestApp::start().await;
+    let app = TestApp::with_gateway().await;
     app.sell("TEE", 1_000, 5).await;
-    let (key, body) = (app.key(&["*"]), app.wanting("TEE", 1, "card"));
-    let first = app.call_as(&key, "same", Method::POST, ORDERS, body.clone()).await;
+    let body = app.wanting("TEE", 1, "card");
+    let first = app.owner.post_as("same", ORDERS, body.clone()).await;
     app.drain().await;
     // What it cost then is not looked at again.
-    let product = app.get("/api/ecommerce/products").await["items"][0]["id"].as_str().unwrap().to_owned();
-    assert_eq!(app.post(&format!("/api/ecommerce/products/{product}/archive"), json!({})).await.status, 200);
-    assert_eq!(app.call_as(&key, "same", Method::POST, ORDERS, body.clone()).await, first);
-    let other = app.call_as(&key, "other", Method::POST, ORDERS, body).await;
-    assert_eq!(other.problem(), (422, "order/not_on_sale"));
+    let product =
+        app.owner.show("/api/ecommerce/products").await["items"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(
+        app.owner.post(&format!("/api/ecommerce/products/{product}/archive"), json!({})).await.status,
+        200
+    );
+    let again = app.owner.post_as("same", ORDERS, body.clone()).await;
+    assert_eq!((again.status, again.body), (first.status, first.body));
+    let other = app.owner.post_as("other", ORDERS, body).await;
+    assert_eq!(other.problem(), (422, "order/not_on_sale".into()));
     app.drain().await;
-    assert_eq!(app.get(ORDERS).await["items"].as_array().unwrap().len(), 1);
+    assert_eq!(app.owner.show(ORDERS).await["items"].as_array().unwrap().len(), 1);
 }

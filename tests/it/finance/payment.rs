@@ -3,9 +3,8 @@
 use commands::clock::Clock;
 use commands::port::payment::signature::{SIGNATURE_HEADER, sign};
 use commands::port::payment::{Notice, NoticeKind};
-use reqwest::Method;
 use serde_json::{Value, json};
-use tests::platform::{SECRET, TestApp};
+use tests::app::{SECRET, TestApp};
 
 const WEBHOOK: &str = "/api/financial/payments/webhook";
 
@@ -24,28 +23,28 @@ fn signed(app: &TestApp, body: &[u8]) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn show_what_was_asked_held_and_taken() {
-    let app = TestApp::start().await;
+    let app = TestApp::with_gateway().await;
     app.sell("TEE", 1_000, 5).await;
     let order = app.order("TEE", 2, "card").await;
     app.drain().await;
-    let found = app.get(&format!("/api/financial/payments?order_id={order}")).await;
+    let found = app.owner.show(&format!("/api/financial/payments?order_id={order}")).await;
     let payment = &found["items"][0];
     assert_eq!((&payment["status"], &payment["captured"]["amount"]), (&json!("succeeded"), &json!(2_000)));
     let path = format!("/api/financial/payments/{}", payment["id"].as_str().unwrap());
-    assert_eq!(&app.get(&path).await, payment);
-    let history = app.get(&format!("{path}/history")).await;
+    assert_eq!(&app.owner.show(&path).await, payment);
+    let history = app.owner.show(&format!("{path}/history")).await;
     let told: Vec<&Value> =
         history["items"].as_array().unwrap().iter().map(|h| &h["event"]["type"]).collect();
     assert_eq!(told, ["Created", "AttemptStarted", "Authorised", "CaptureRequested", "Captured"]);
-    let cancelled = app.post(&format!("{path}/cancel"), json!({})).await;
+    let cancelled = app.owner.post(&format!("{path}/cancel"), json!({})).await;
     assert_eq!(cancelled.status, 409, "{cancelled:?}");
-    let other = app.call_as(&app.key(&["order:read"]), "x", Method::GET, &path, Value::Null).await;
-    assert_eq!(other.problem(), (403, "forbidden"));
+    let other = app.with_scopes(&["order:read"]).get(&path).await;
+    assert_eq!(other.problem(), (403, "forbidden".into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_the_gateway_signed_is_believed() {
-    let app = TestApp::start().await;
+    let app = TestApp::with_gateway().await;
     let body = br#"{"id":"evt_1"}"#;
     assert_eq!(tell(&app, body, None).await, 401);
     assert_eq!(tell(&app, body, Some("t=1,v1=00".into())).await, 401);
@@ -62,13 +61,13 @@ async fn only_what_the_gateway_signed_is_believed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notice_is_a_hint_and_counts_once() {
     // Answers and notices are lost: only what this test tells is heard.
-    let app = TestApp::with_faults(3, "lose_reply=50,never=100".parse().unwrap()).await;
+    let app = TestApp::with_faulty_gateway(3, "lose_reply=50,never=100".parse().unwrap()).await;
     app.sell("TEE", 1_000, 50).await;
     for _ in 0..20 {
         app.order("TEE", 1, "card").await;
     }
     app.drain().await;
-    let unheard = app.get("/api/financial/payments?status=processing").await;
+    let unheard = app.owner.show("/api/financial/payments?status=processing").await;
     assert!(!unheard["items"].as_array().unwrap().is_empty(), "some answers are lost");
     for line in app.book().await.charges {
         let mut charge = line.charge;
@@ -95,7 +94,7 @@ async fn a_notice_is_a_hint_and_counts_once() {
         assert_eq!(of_payments, 0, "told twice, it happens once");
     }
     let open: i64 = sqlx::query_scalar("select count(*) from read.payment where (authorised).amount = 0")
-        .fetch_one(&app.pool)
+        .fetch_one(&app.database.pool)
         .await
         .unwrap();
     assert_eq!(open, 0, "what is held is known of every payment");
@@ -103,7 +102,7 @@ async fn a_notice_is_a_hint_and_counts_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notice_of_what_is_not_known_comes_again() {
-    let app = TestApp::start().await;
+    let app = TestApp::with_gateway().await;
     app.sell("TEE", 1_000, 5).await;
     app.order("TEE", 1, "card").await;
     app.drain().await;

@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use api::app::{App, Parts};
 use api::limits::Limits;
-use api::page::Cursors;
-use api::platform::health::{Database, Migrations};
 use api::port::{Freshness, SubscriptionState, Subscriptions};
 use api::routes::router_of;
 use async_trait::async_trait;
@@ -84,20 +82,13 @@ impl Server {
         let (keys, view) = (Keys::default(), View::default());
         let workspace = WorkspaceId::from_uuid(Uuid::now_v7());
         let key = keys.issue(workspace, &["*"]).reveal();
-        let pool = store.pool().clone();
+        let (clock, gateway) = (Arc::new(SystemClock), Arc::new(FakeGateway::default()));
         let app = App::new(Parts {
-            store,
-            reads: pool.clone(),
-            clock: Arc::new(SystemClock),
-            keys: Arc::new(keys.clone()),
             freshness: Arc::new(view.clone()),
             subscriptions: Arc::new(view.clone()),
-            dependencies: vec![Arc::new(Database(pool.clone())), Arc::new(Migrations(pool))],
             exposition: Arc::new(|| "jars_total 1\n".to_owned()),
-            gateway: Arc::new(FakeGateway::default()),
-            webhook_secret: "whsec_test".to_owned(),
-            cursors: Cursors::signed_with(&[7; 32]),
             limits: limits.clone(),
+            ..Parts::over(store, clock, Arc::new(keys.clone()), gateway)
         });
         let (router, _) = router_of(api::routes::routes().merge(jar::routes()), app);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,9 +1,8 @@
 //! The dashboard shows what was done, and nothing else.
 
 use chrono::TimeDelta;
-use reqwest::Method;
 use serde_json::{Value, json};
-use tests::platform::TestApp;
+use tests::app::TestApp;
 
 fn usd(amount: i64) -> Value {
     json!({"amount": amount, "currency": "USD"})
@@ -11,8 +10,8 @@ fn usd(amount: i64) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn figures_are_what_was_done_on_each_day() {
-    // It is 2030-03-17.
-    let app = TestApp::start().await;
+    // It is 2026-01-01.
+    let app = TestApp::with_gateway().await;
     app.sell("TEE", 1_000, 20).await;
     app.sell("CUP", 300, 1).await;
     app.order("TEE", 3, "card").await;
@@ -24,12 +23,12 @@ async fn figures_are_what_was_done_on_each_day() {
     app.order("CUP", 1, "card").await;
     app.drain().await;
     let cancel = format!("/api/ecommerce/orders/{cancelled}/cancel");
-    assert_eq!(app.post(&cancel, json!({})).await.status, 200);
+    assert_eq!(app.owner.post(&cancel, json!({})).await.status, 200);
     app.drain().await;
 
-    let shown = app.get("/api/dashboard?group_by=day&top=1").await;
+    let shown = app.owner.show("/api/dashboard?group_by=day&top=1").await;
     let figures = &shown["figures"][0];
-    assert_eq!((&shown["from"], &shown["to"]), (&json!("2030-02-17"), &json!("2030-03-19")));
+    assert_eq!((&shown["from"], &shown["to"]), (&json!("2025-12-04"), &json!("2026-01-03")));
     assert_eq!(
         (&figures["revenue"], &figures["refunds"], &figures["net"]),
         (&usd(5_300), &usd(2_000), &usd(3_300))
@@ -48,7 +47,7 @@ async fn figures_are_what_was_done_on_each_day() {
             )
         })
         .collect();
-    assert_eq!(days, [("2030-03-17", 5_000, 0), ("2030-03-18", 300, 2_000)]);
+    assert_eq!(days, [("2026-01-01", 5_000, 0), ("2026-01-02", 300, 2_000)]);
     let by_status: Vec<_> = shown["orders_by_status"]
         .as_array()
         .unwrap()
@@ -59,22 +58,21 @@ async fn figures_are_what_was_done_on_each_day() {
     assert_eq!(shown["top_products"], json!([{"sku": "TEE", "units": 3, "amount": usd(3_000)}]));
     assert_eq!(shown["top_customers"].as_array().unwrap().len(), 1);
 
-    let first = app.get("/api/dashboard?from=2030-03-17&to=2030-03-18").await;
+    let first = app.owner.show("/api/dashboard?from=2026-01-01&to=2026-01-02").await;
     assert_eq!(first["figures"][0]["revenue"], usd(5_000));
-    let before = app.get("/api/dashboard?from=2030-03-01&to=2030-03-17").await;
+    let before = app.owner.show("/api/dashboard?from=2025-12-01&to=2026-01-01").await;
     assert_eq!((&before["figures"], &before["periods"]), (&json!([]), &json!([])));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn asks_for_days_that_make_sense_and_a_key_that_may_look() {
-    let app = TestApp::start().await;
+    let app = TestApp::with_gateway().await;
     for query in
         ["from=2030-01-02&to=2030-01-02", "from=2000-01-01&to=2030-01-01", "from=yesterday", "top=101", "x=1"]
     {
-        let wrong = app.call(Method::GET, &format!("/api/dashboard?{query}"), Value::Null).await;
-        assert_eq!(wrong.problem(), (422, "validation"), "{query}");
+        let wrong = app.owner.get(&format!("/api/dashboard?{query}")).await;
+        assert_eq!(wrong.problem(), (422, "validation".into()), "{query}");
     }
-    let key = app.key(&["order:read"]);
-    let other = app.call_as(&key, "x", Method::GET, "/api/dashboard", Value::Null).await;
-    assert_eq!(other.problem(), (403, "forbidden"));
+    let other = app.with_scopes(&["order:read"]).get("/api/dashboard").await;
+    assert_eq!(other.problem(), (403, "forbidden".into()));
 }

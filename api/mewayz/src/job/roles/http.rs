@@ -12,7 +12,6 @@ use api::app::{App, Parts};
 use api::key::{Key, KeyRing, Remembering};
 use api::limits::Limits;
 use api::page::Cursors;
-use api::platform::health::{Database, Migrations};
 use api::port::{Dependency, Freshness, SubscriptionState, Subscriptions};
 use async_trait::async_trait;
 use commands::EventStore;
@@ -52,28 +51,23 @@ pub(super) fn app(
     gateway: Arc<dyn PaymentGateway>,
     relayed: Option<watch::Receiver<RelayState>>,
 ) -> anyhow::Result<App> {
-    // Where no secret is agreed on, one that nobody knows: every notice is refused.
-    let agreed = base.config.gateway.webhook_secret.as_ref().map(|secret| secret.reveal().to_owned());
-    let webhook_secret = agreed.unwrap_or_else(|| hex::encode(rand::random::<[u8; 32]>()));
-    let mut dependencies: Vec<Arc<dyn Dependency>> =
-        vec![Arc::new(Database(base.pool.clone())), Arc::new(Migrations(base.pool.clone()))];
-    if let Some(relayed) = relayed.clone() {
-        dependencies.push(Arc::new(Kafka(relayed)));
-    }
-    Ok(App::new(Parts {
-        store: base.store.clone(),
-        reads: base.pool.clone(),
-        clock: base.clock.clone(),
-        keys: Arc::new(Remembering::new(Keys(base.store.clone()))),
+    let keys = Arc::new(Remembering::new(Keys(base.store.clone())));
+    let mut parts = Parts {
         freshness: Arc::new(Checkpoints(base.pool.clone())),
-        subscriptions: Arc::new(Standings { pool: base.pool.clone(), relayed }),
-        dependencies,
+        subscriptions: Arc::new(Standings { pool: base.pool.clone(), relayed: relayed.clone() }),
         exposition: Arc::new(|| telemetry::metrics().render()),
         cursors: Cursors::signed_with(&secret_of(&base.config.cursor_key_file())?),
-        gateway,
-        webhook_secret,
         limits: limits(&base.config.http),
-    }))
+        ..Parts::over(base.store.clone(), base.clock.clone(), keys, gateway)
+    };
+    if let Some(relayed) = relayed {
+        parts.dependencies.push(Arc::new(Kafka(relayed)));
+    }
+    // Where no secret is agreed on, it is one that nobody knows: every notice is refused.
+    if let Some(agreed) = &base.config.gateway.webhook_secret {
+        agreed.reveal().clone_into(&mut parts.webhook_secret);
+    }
+    Ok(App::new(parts))
 }
 
 /// Keys, as their streams and those of their workspaces say.
