@@ -4,15 +4,15 @@
 //! what came of it. No reply is an outcome too (`Unknown`), resolved by a deadline and a question, never by
 //! guessing.
 
-pub mod ask_gateway_when_payment_asks;
-pub mod ask_gateway_when_refund_is_sent;
-pub mod destroy_keys_when_subject_is_erased;
+pub(crate) mod finance;
+pub mod identity;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::kernel::{Recorded, Unreadable};
 
 use crate::act::Instruction;
+use crate::port::Ports;
 
 /// A subscription that calls the world.
 #[async_trait]
@@ -62,4 +62,10 @@ const POLLS: [TimeDelta; 12] = [
 /// The next time to ask after so long; none once it has been asked often enough.
 fn next_poll(asked_after: TimeDelta) -> Option<TimeDelta> {
     POLLS.into_iter().find(|&after| after > asked_after)
+}
+
+/// Every effect.
+#[must_use]
+pub fn all(ports: &Ports) -> Vec<Box<dyn Effect>> {
+    [finance::effects(ports)].into_iter().flatten().collect()
 }

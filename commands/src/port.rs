@@ -3,3 +3,11 @@
 pub mod mail;
 pub mod payment;
 pub mod vault;
+
+use std::sync::Arc;
+
+/// The ports that effects call.
+#[derive(Clone)]
+pub struct Ports {
+    pub payment: Arc<dyn payment::PaymentGateway>,
+}

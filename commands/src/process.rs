@@ -1,15 +1,10 @@
 //! Processes: events into instructions, purely.
 //!
-//! Each file is one sentence of the business. A process remembers nothing: what must be remembered is a
+//! Each file is one sentence of the business, in the context of what it hears. A process remembers nothing: what must be remembered is a
 //! capability, and the process only translates.
 
-pub mod do_what_checkout_asks;
-pub mod expire_when_time_is_up;
-pub mod move_stock_when_goods_move;
-pub mod pay_refund_out;
-pub mod refund_when_money_is_owed;
-pub mod start_checkout_when_order_is_placed;
-pub mod tell_checkout_what_happened;
+mod commerce;
+mod finance;
 
 use chrono::{DateTime, Utc};
 use domain::kernel::{Recorded, Unreadable};
@@ -46,13 +41,5 @@ pub trait Process: Send + Sync + 'static {
 /// Every process.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Process>> {
-    vec![
-        Box::new(do_what_checkout_asks::DoWhatCheckoutAsks),
-        Box::new(expire_when_time_is_up::ExpireWhenTimeIsUp),
-        Box::new(move_stock_when_goods_move::MoveStockWhenGoodsMove),
-        Box::new(pay_refund_out::PayRefundOut),
-        Box::new(refund_when_money_is_owed::RefundWhenMoneyIsOwed),
-        Box::new(start_checkout_when_order_is_placed::StartCheckoutWhenOrderIsPlaced),
-        Box::new(tell_checkout_what_happened::TellCheckoutWhatHappened),
-    ]
+    [commerce::processes(), finance::processes()].into_iter().flatten().collect()
 }

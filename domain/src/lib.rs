@@ -12,3 +12,18 @@ pub mod locale;
 pub mod money;
 pub mod permission;
 pub mod pii;
+
+/// The contexts of the platform: the first half of every [`kernel::Decider::NAME`], a folder of the same name in each
+/// layer, a topic each.
+pub const CONTEXTS: [&str; 10] = [
+    "identity",
+    "commerce",
+    "finance",
+    "marketing",
+    "sales",
+    "content",
+    "service",
+    "intelligence",
+    "platform",
+    "proxy",
+];

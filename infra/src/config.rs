@@ -386,12 +386,16 @@ mod tests {
         ] {
             assert_eq!(config.unwrap().subscriptions.from_kafka, ["order", "payment"]);
         }
+        let views = projections::all();
+        let mut possible: Vec<_> = views.iter().filter(|v| v.by_stream()).map(|v| v.name()).collect();
+        possible.sort_unstable();
+        let possible = possible.join(", ");
         for (given, what) in [
             (vec![URL, from("order")], "it needs a Kafka: set KAFKA_BROKERS"),
             (vec![URL, kafka, from("order,dashboard")], "`dashboard` is read from the store only"),
             (
                 vec![URL, kafka, from("orders")],
-                "`orders` is no read model; give some of cart, order, payment",
+                &*format!("`orders` is no read model; give some of {possible}"),
             ),
         ] {
             let Mistakes(mistakes) = load("", &given).unwrap_err();

@@ -3,4 +3,15 @@
 pub mod cart;
 pub mod order;
 pub mod product;
-pub mod stock_level;
+pub mod stock;
+
+use crate::runtime::{Projector, Runtime};
+
+pub(super) fn views() -> Vec<Box<dyn Projector>> {
+    vec![
+        Box::new(Runtime::<cart::Carts>::default()),
+        Box::new(Runtime::<order::Orders>::default()),
+        Box::new(Runtime::<product::Products>::default()),
+        Box::new(Runtime::<stock::StockLevels>::default()),
+    ]
+}

@@ -20,13 +20,5 @@ pub use view::{Contribution, RowKey, Total, Touches, Unfoldable, View};
 /// Every read model.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Projector>> {
-    vec![
-        Box::new(Runtime::<commerce::cart::Carts>::default()),
-        Box::new(Runtime::<commerce::order::Orders>::default()),
-        Box::new(Runtime::<commerce::product::Products>::default()),
-        Box::new(Runtime::<commerce::stock_level::StockLevels>::default()),
-        Box::new(Runtime::<finance::payment::Payments>::default()),
-        Box::new(Runtime::<finance::refund::Refunds>::default()),
-        Box::new(Runtime::<intelligence::dashboard::Dashboard>::default()),
-    ]
+    [commerce::views(), finance::views(), intelligence::views()].into_iter().flatten().collect()
 }

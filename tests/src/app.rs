@@ -17,8 +17,7 @@ use api::routes::router;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use commands::clock::{Clock, ManualClock};
-use commands::effect::ask_gateway_when_payment_asks::AskGatewayWhenPaymentAsks;
-use commands::effect::ask_gateway_when_refund_is_sent::AskGatewayWhenRefundIsSent;
+use commands::port::Ports;
 use commands::port::payment::PaymentGateway;
 use commands::port::payment::fake::FakeGateway;
 use commands::{Actor, Context, EventStore};
@@ -101,9 +100,9 @@ impl TestApp {
         let gateway = ground.gateway(seed, faults).await;
         let address = format!("http://{}", gateway.address);
         let client = GatewayClient::new(&address, Duration::from_secs(10)).expect("an address");
-        let client: Arc<dyn PaymentGateway> = Arc::new(client);
-        let reactors = reactors(&client);
-        Self::on(ground, client, Some(gateway), reactors).await
+        let ports = Ports { payment: Arc::new(client) };
+        let reactors = Reactor::all(&ports);
+        Self::on(ground, ports.payment, Some(gateway), reactors).await
     }
 
     async fn on(
@@ -248,13 +247,6 @@ impl Ground {
         tokio::spawn(server.run(self.stop.clone()));
         Gateway { address, _book: book }
     }
-}
-
-fn reactors(gateway: &Arc<dyn PaymentGateway>) -> Vec<Reactor> {
-    let processes = commands::process::all().into_iter().map(Reactor::Process);
-    let payments = AskGatewayWhenPaymentAsks { gateway: gateway.clone() };
-    let refunds = AskGatewayWhenRefundIsSent { gateway: gateway.clone() };
-    processes.chain([Reactor::Effect(Box::new(payments)), Reactor::Effect(Box::new(refunds))]).collect()
 }
 
 /// How far the read models are, as their checkpoints say.

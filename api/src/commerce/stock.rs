@@ -5,7 +5,7 @@ use commands::commerce::stock;
 use domain::commerce::stock::Stock;
 use domain::ids::{Location, Sku, StockId};
 use projections::View;
-use projections::commerce::stock_level::{StockLevelFilter, StockLevelView, StockLevels, find, list as rows};
+use projections::commerce::stock::{StockLevelFilter, StockLevelView, StockLevels, find, list as rows};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;

@@ -7,7 +7,7 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use super::refund::{self, taken_in};
-use crate::effect::ask_gateway_when_payment_asks::answered;
+use crate::effect::finance::ask_gateway_when_payment_asks::answered;
 use crate::port::payment::{Charge, ChargeStatus};
 use crate::{Context, Error, Outcome, Refused, Result};
 

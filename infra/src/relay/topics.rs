@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use domain::CONTEXTS;
 use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::Client;
@@ -18,19 +19,6 @@ use super::{RelayConfig, RelayError};
 pub const PATIENCE: Duration = Duration::from_secs(5);
 /// Room for the largest event the border lets in, many times over.
 const MOST_BYTES: &str = "8388608";
-/// The contexts of the platform; a topic for each is there from the beginning.
-const CONTEXTS: [&str; 10] = [
-    "identity",
-    "commerce",
-    "finance",
-    "marketing",
-    "sales",
-    "content",
-    "service",
-    "intelligence",
-    "platform",
-    "proxy",
-];
 
 /// Kafka's client library, with its chatter moved to debug: an outage is told once, by who notices it.
 #[derive(Debug, Clone, Copy, Default)]

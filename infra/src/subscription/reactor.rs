@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use commands::port::Ports;
 use commands::{Actor, Effect, Instruction, Process};
 use domain::kernel::{Recorded, Unreadable};
 use futures::future::BoxFuture;
@@ -32,6 +33,7 @@ const UNDER_WAY: usize = 256;
 const READ_AHEAD: usize = 2_048;
 /// How often the checkpoint is written while events are answered.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(20);
+
 /// What reacts: purely, or by calling the world.
 pub enum Reactor {
     Process(Box<dyn Process>),
@@ -39,6 +41,13 @@ pub enum Reactor {
 }
 
 impl Reactor {
+    /// Every process and every effect.
+    #[must_use]
+    pub fn all(ports: &Ports) -> Vec<Self> {
+        let processes = commands::process::all().into_iter().map(Self::Process);
+        processes.chain(commands::effect::all(ports).into_iter().map(Self::Effect)).collect()
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::Process(process) => process.name(),

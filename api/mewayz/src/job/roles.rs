@@ -11,10 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use api::app::App;
-use commands::Effect;
-use commands::effect::ask_gateway_when_payment_asks::AskGatewayWhenPaymentAsks;
-use commands::effect::ask_gateway_when_refund_is_sent::AskGatewayWhenRefundIsSent;
-use commands::port::payment::PaymentGateway;
+use commands::port::Ports;
 use infra::adapter::gateway::GatewayClient;
 use infra::config::{Config, Http};
 use infra::log::Log;
@@ -80,8 +77,8 @@ pub struct Running {
 pub async fn start(config: Config, roles: &[Role], stop: CancellationToken) -> anyhow::Result<Running> {
     let metrics = telemetry::metrics();
     let base = Base::of_role(config).await?;
-    let gateway: Arc<dyn PaymentGateway> =
-        Arc::new(GatewayClient::new(&base.config.gateway.url, base.config.gateway.timeout)?);
+    let gateway = GatewayClient::new(&base.config.gateway.url, base.config.gateway.timeout)?;
+    let ports = Ports { payment: Arc::new(gateway) };
     let mut tasks = JoinSet::new();
     let has = |role| roles.contains(&role);
 
@@ -96,13 +93,13 @@ pub async fn start(config: Config, roles: &[Role], stop: CancellationToken) -> a
     };
     if has(Role::Project) || has(Role::React) {
         let (from_kafka, views) = if has(Role::Project) { views(&base) } else { (None, Vec::new()) };
-        let reactors = if has(Role::React) { reactors(&gateway) } else { Vec::new() };
+        let reactors = if has(Role::React) { Reactor::all(&ports) } else { Vec::new() };
         let host = host(&base, &stop).await?;
         tasks.spawn(async move { Ok(host.run_with(from_kafka, views, reactors).await?) });
     }
     let address = match has(Role::Api) {
         true => {
-            let app = http::app(&base, gateway, relayed)?;
+            let app = http::app(&base, ports.payment, relayed)?;
             Some(answer(&base.config.http, app, &stop, &mut tasks).await?)
         }
         false => None,
@@ -185,16 +182,6 @@ fn views(base: &Base) -> (Option<FromKafka>, Vec<Box<dyn Projector>>) {
         .into_iter()
         .partition(|view| options.from_kafka.iter().any(|name| name == view.name()));
     (Some(FromKafka { topics, session: options.session, views }), others)
-}
-
-/// Everything that reacts to events with commands.
-fn reactors(gateway: &Arc<dyn PaymentGateway>) -> Vec<Reactor> {
-    let effects: Vec<Box<dyn Effect>> = vec![
-        Box::new(AskGatewayWhenPaymentAsks { gateway: gateway.clone() }),
-        Box::new(AskGatewayWhenRefundIsSent { gateway: gateway.clone() }),
-    ];
-    let processes = commands::process::all().into_iter().map(Reactor::Process);
-    processes.chain(effects.into_iter().map(Reactor::Effect)).collect()
 }
 
 /// Answers HTTP, and says where.

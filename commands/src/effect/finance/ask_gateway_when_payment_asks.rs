@@ -15,9 +15,9 @@ use domain::ids::{AttemptId, CaptureId, PaymentId};
 use domain::kernel::{Decider, Recorded, Unreadable};
 use domain::money::Money;
 
-use super::next_poll;
 use crate::act::Instruction;
 use crate::effect::Effect;
+use crate::effect::next_poll;
 use crate::ids::checkout_of;
 use crate::port::payment::{Authorisation, Authorise, Capture, GatewayError, PaymentGateway, Void};
 

@@ -11,9 +11,9 @@ use domain::ids::RefundId;
 use domain::kernel::{Decider, Recorded, Unreadable};
 use domain::money::Money;
 
-use super::next_poll;
 use crate::act::Instruction;
 use crate::effect::Effect;
+use crate::effect::next_poll;
 use crate::port::payment::{self, GatewayError, PaymentGateway};
 
 /// Effect `ask_gateway_when_refund_is_sent`.

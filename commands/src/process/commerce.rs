@@ -1,0 +1,21 @@
+//! Commerce: what follows from orders, checkouts and stock.
+
+mod do_what_checkout_asks;
+mod expire_when_time_is_up;
+mod move_stock_when_goods_move;
+mod refund_when_money_is_owed;
+mod start_checkout_when_order_is_placed;
+mod tell_checkout_what_happened;
+
+use crate::process::Process;
+
+pub(super) fn processes() -> Vec<Box<dyn Process>> {
+    vec![
+        Box::new(do_what_checkout_asks::DoWhatCheckoutAsks),
+        Box::new(expire_when_time_is_up::ExpireWhenTimeIsUp),
+        Box::new(move_stock_when_goods_move::MoveStockWhenGoodsMove),
+        Box::new(refund_when_money_is_owed::RefundWhenMoneyIsOwed),
+        Box::new(start_checkout_when_order_is_placed::StartCheckoutWhenOrderIsPlaced),
+        Box::new(tell_checkout_what_happened::TellCheckoutWhatHappened),
+    ]
+}
