@@ -7,5 +7,5 @@
 
 need_toolchain
 start_platform_services "$PWD/.run"
-cargo build --workspace --release
+cargo build --release --bin mewayz
 until_stopped target/release/mewayz demo "$@"

@@ -8,7 +8,6 @@ pub mod commerce;
 pub mod context;
 pub mod effect;
 pub mod error;
-pub mod failpoint;
 pub mod finance;
 pub mod identity;
 pub mod ids;

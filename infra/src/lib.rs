@@ -7,5 +7,3 @@ pub mod log;
 pub mod relay;
 pub mod subscription;
 pub mod telemetry;
-
-pub use commands::failpoint;

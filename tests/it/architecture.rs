@@ -8,9 +8,10 @@ use domain::CONTEXTS;
 
 const LAYERS: [&str; 5] = ["domain", "commands", "projections", "infra", "api"];
 /// Where code is.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "domain/src",
     "commands/src",
+    "commands/failpoint/src",
     "projections/src",
     "infra/src",
     "api/src",

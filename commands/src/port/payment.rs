@@ -10,6 +10,7 @@ use domain::ids::{AttemptId, CaptureId, PaymentId, RefundId, WorkspaceId};
 use domain::money::Money;
 use serde::{Deserialize, Serialize};
 
+#[cfg(any(test, feature = "testing"))]
 pub mod fake;
 pub mod signature;
 

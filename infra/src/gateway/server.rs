@@ -136,11 +136,11 @@ impl Desk {
             Err(NotDone::NoSuchCharge) => return failure(StatusCode::NOT_FOUND, "no_such_charge"),
             Err(NotDone::InvalidAmount) => return failure(StatusCode::BAD_REQUEST, "invalid_amount"),
         };
-        commands::failpoint!("gateway.before_write");
+        failpoint::failpoint!("gateway.before_write");
         if self.book.durable(executed.line).await.is_err() {
             return unwritable();
         }
-        commands::failpoint!("gateway.after_write");
+        failpoint::failpoint!("gateway.after_write");
         if let Some(notice) = executed.notice.filter(|_| misfortune.webhook.early) {
             // Nobody takes it: the answer goes first after all.
             let _too_late = timeout(WEBHOOK_FIRST, self.book.first_try(notice)).await;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use commands::failpoint;
 use domain::kernel::Recorded;
+use failpoint::failpoint;
 use rdkafka::client::Client;
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::{KafkaError, KafkaResult};

@@ -7,7 +7,8 @@
 use std::fmt;
 use std::time::Instant;
 
-use commands::{EventStore, failpoint};
+use commands::EventStore;
+use failpoint::failpoint;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 

@@ -110,9 +110,9 @@ impl Batch<'_> {
         if let Moved::Void = self.checkpoint.advance(&mut transaction, part.upto).await? {
             return Ok(Moved::Void);
         }
-        commands::failpoint!("view.before_commit");
+        failpoint::failpoint!("view.before_commit");
         transaction.commit().await?;
-        commands::failpoint!("view.after_commit");
+        failpoint::failpoint!("view.after_commit");
         self.checkpoint.committed();
         view.committed();
         Ok(Moved::Yes)

@@ -312,9 +312,9 @@ impl<'a> Run<'a> {
         if let Moved::Void = self.claim.advance(&mut transaction, upto).await? {
             return Ok(Moved::Void);
         }
-        commands::failpoint!("reactor.before_checkpoint");
+        failpoint::failpoint!("reactor.before_checkpoint");
         transaction.commit().await?;
-        commands::failpoint!("reactor.after_checkpoint");
+        failpoint::failpoint!("reactor.after_checkpoint");
         self.claim.committed();
         self.written = upto;
         for change in changes {

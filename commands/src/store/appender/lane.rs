@@ -37,7 +37,7 @@ impl Lane {
         while let Some(mut group) = groups.pop() {
             match self.send(&group).await {
                 Ok(answers) => {
-                    crate::failpoint!("appender.before_reply");
+                    failpoint::failpoint!("appender.before_reply");
                     self.answer(group, answers);
                 }
                 Err(Failure::Raised(source)) if group.len() > 1 => {

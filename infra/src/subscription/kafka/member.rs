@@ -277,7 +277,7 @@ impl Member {
         if moves.iter().zip(self.parts.values()).all(|(to, part)| *to == (part.position, part.next_offset)) {
             return Ok(Moved::Yes);
         }
-        commands::failpoint!("view.before_write");
+        failpoint::failpoint!("view.before_write");
         let batch = Batch { pool: &self.pool, checkpoint: &reading, unparked: &[] };
         let moved = batch.write(&mut *self.view, &mut self.parked, events, upto).await?;
         for (part, (position, next_offset)) in self.parts.values_mut().zip(moves) {

@@ -95,7 +95,7 @@ async fn instruct(
     if instructions.is_empty() {
         return Ok(Vec::new());
     }
-    commands::failpoint!("reactor.before_act");
+    failpoint::failpoint!("reactor.before_act");
     let mut changes = Vec::new();
     let correlation = cause.meta().map_err(|e| e.to_string())?.correlation;
     for (index, instruction) in instructions.into_iter().enumerate() {

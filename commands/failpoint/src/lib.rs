@@ -2,7 +2,7 @@
 //!
 //! `FAILPOINTS="relay.after_produce=kill@3;appender.sent=sleep:200%0.1"` names actions: `kill` (SIGKILL to itself),
 //! `stop` (SIGSTOP to itself), `sleep:<ms>`, `error`; every time, at the n-th hit (`@n`), or with a probability (`%p`,
-//! drawn from `FAILPOINTS_SEED`). Without `debug_assertions` and the feature `failpoints` a failpoint compiles to
+//! drawn from `FAILPOINTS_SEED`). Without `debug_assertions` and the feature `on` a failpoint compiles to
 //! nothing.
 
 /// A named place where a test can step in: `failpoint!("relay.before_commit")`.
@@ -12,29 +12,29 @@
 #[macro_export]
 macro_rules! failpoint {
     ($name:literal) => {
-        _ = $crate::failpoint::hit($name)
+        _ = $crate::hit($name)
     };
     ($name:literal, $error:expr) => {
-        if $crate::failpoint::hit($name) {
+        if $crate::hit($name) {
             return $error;
         }
     };
 }
 
 /// Does what `FAILPOINTS` says about this place; true if it is to fail.
-#[cfg(any(debug_assertions, feature = "failpoints"))]
+#[cfg(any(debug_assertions, feature = "on"))]
 pub fn hit(name: &str) -> bool {
     on::PLAN.hit(name)
 }
 
 /// Does nothing.
-#[cfg(not(any(debug_assertions, feature = "failpoints")))]
+#[cfg(not(any(debug_assertions, feature = "on")))]
 #[inline(always)]
 pub const fn hit(_: &str) -> bool {
     false
 }
 
-#[cfg(any(debug_assertions, feature = "failpoints"))]
+#[cfg(any(debug_assertions, feature = "on"))]
 mod on {
     use std::collections::HashMap;
     use std::sync::{LazyLock, Mutex};
@@ -152,7 +152,7 @@ mod on {
     }
 }
 
-#[cfg(all(test, any(debug_assertions, feature = "failpoints")))]
+#[cfg(all(test, any(debug_assertions, feature = "on")))]
 mod tests {
     use super::on::{Action, Plan};
     use std::time::Duration;
