@@ -7,5 +7,5 @@
 
 need_toolchain
 start_platform_services "$PWD/.run"
-cargo build --release --bin mewayz
+cargo build --release -p mewayz
 until_stopped target/release/mewayz demo "$@"
