@@ -65,7 +65,6 @@ pub async fn run(config: Config, roles: &[Role]) -> anyhow::Result<()> {
 pub struct Running {
     /// Where it answers HTTP, if it does.
     pub address: Option<SocketAddr>,
-    pub base: Base,
     stop: CancellationToken,
     tasks: JoinSet<anyhow::Result<()>>,
 }
@@ -112,7 +111,7 @@ pub async fn start(config: Config, roles: &[Role], stop: CancellationToken) -> a
         }
     });
     tracing::info!(roles = ?roles, address = address.map(tracing::field::display), "started");
-    Ok(Running { address, base, stop, tasks })
+    Ok(Running { address, stop, tasks })
 }
 
 impl Running {
