@@ -7,10 +7,11 @@
 need_toolchain
 say "Formatting"
 cargo fmt --all --check
-say "Queries" # before the lints, which cannot compile what is not prepared
+say "Unused dependencies"
+need_cargo_tool cargo-machete 0.9.2
+cargo machete
+say "Lints and queries"
 infra/sqlx-prepare.sh --check
-say "Lints"
-cargo clippy --workspace --all-targets -- -D warnings
 say "Documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 say "Licences, banned crates, sources"

