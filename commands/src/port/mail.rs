@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, EnumString};
 use uuid::Uuid;
 
+#[cfg(any(test, feature = "testing"))]
 pub mod fake;
 pub mod template;
 
@@ -129,7 +130,7 @@ pub async fn hand_over_once(
             return Ok(Delivery::Unknown);
         }
     }
-    crate::failpoint!("mail.before_hand_over");
+    failpoint::failpoint!("mail.before_hand_over");
     let came = match mailer.hand_over(message).await {
         Ok(()) => Delivery::HandedOver,
         Err(MailError::Unavailable(why)) => {
@@ -145,7 +146,7 @@ pub async fn hand_over_once(
             Delivery::Unknown
         }
     };
-    crate::failpoint!("mail.after_hand_over");
+    failpoint::failpoint!("mail.after_hand_over");
     // It is out: if that cannot be noted now, the next call finds it interrupted.
     if let Err(no_note) = notes.end(message.id, came).await {
         tracing::warn!(message.id = %message.id, error = %no_note, "what became of a message is not noted");

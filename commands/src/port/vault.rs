@@ -14,6 +14,7 @@ use domain::pii::{Class, Field, LONGEST, Lookup, Opened, Pii, Place, Sealed, Who
 use crate::context::Context;
 use crate::error::{Error, Refused, Result};
 
+#[cfg(any(test, feature = "testing"))]
 pub mod fake;
 
 /// Keeps the keys: seals with them, opens with them, and destroys them.
