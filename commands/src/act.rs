@@ -13,7 +13,7 @@ use domain::ids::WorkspaceId;
 use domain::kernel::{Event, Sourced, cqrs_es};
 use serde_json::Value;
 
-use crate::error::{Error, Refused, Result};
+use crate::error::{Error, Refused, Result, capability};
 use crate::store::{EventStore, Loaded, stream};
 
 mod in_turn;
@@ -34,6 +34,10 @@ pub trait Act: Debug + Send + Sync {
     fn name(&self) -> String;
     /// The command as JSON: for comparison in tests.
     fn command(&self) -> Value;
+    /// The version it was made of, if it holds at no other.
+    fn at(&self) -> Option<i64> {
+        None
+    }
     /// Loads the aggregate and lets it decide.
     async fn decide(&self, store: &EventStore, workspace: WorkspaceId) -> Result<Decided>;
 }
@@ -73,8 +77,7 @@ impl<A: Sourced> Act for On<A> {
     }
 
     fn name(&self) -> String {
-        let capability = A::NAME.split_once('.').map_or(A::NAME, |(_, capability)| capability);
-        format!("{capability}.{}", snake_case(&first_word(&self.command)))
+        format!("{}.{}", capability(A::NAME), snake_case(&first_word(&self.command)))
     }
 
     fn command(&self) -> Value {
@@ -152,7 +155,7 @@ impl<A: Sourced> Act for OnNew<A> {
     }
 }
 
-/// A command that holds at one version only: what it was made of is what it meets.
+/// A command that holds at one version only, the one that it was made of ([`crate::Context::execute_from`]).
 #[derive(Debug)]
 pub struct AtVersion<A: Sourced> {
     pub on: On<A>,
@@ -177,13 +180,12 @@ impl<A: Sourced> Act for AtVersion<A> {
         self.on.command()
     }
 
+    fn at(&self) -> Option<i64> {
+        Some(self.version)
+    }
+
     async fn decide(&self, store: &EventStore, workspace: WorkspaceId) -> Result<Decided> {
-        let decided = self.on.decide(store, workspace).await?;
-        if decided.version == self.version {
-            return Ok(decided);
-        }
-        let what = A::NAME.split_once('.').map_or(A::NAME, |(_, capability)| capability);
-        Err(Error::Conflict { what, current: decided.version })
+        self.on.decide(store, workspace).await
     }
 }
 

@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use crate::act::{Act, On, OnNew};
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::{Error, Refused, Result, capability};
+use crate::facts::{Facts, Made};
 use crate::store::appender::{Append, Appended, Entry, NewEvent};
 use crate::store::{EventStore, Loaded, Outcome, stream};
 
@@ -191,21 +192,84 @@ impl Context {
         self.perform(acts).await
     }
 
+    /// Several commands on several aggregates, made of facts. They are made again, at most three times, if a fact has
+    /// changed meanwhile, or what they act on is not at the version they were made of ([`crate::AtVersion`]).
+    ///
+    /// What `make` refuses is the command's answer, and remembered like any other.
+    ///
+    /// # Errors
+    /// Any of [`Error`].
+    pub async fn execute_from<F>(&self, make: impl Fn(Facts) -> F) -> Result<Outcome>
+    where
+        F: Future<Output = Result<Vec<Box<dyn Act>>>>,
+    {
+        self.once(async {
+            let mut retries = 0;
+            loop {
+                let facts = Facts::of(self);
+                let made = make(facts.clone()).await;
+                let outdated = match facts.hold(Some(self.command_id), made).await {
+                    Ok(Made::Answered(hash, outcome)) => return self.same_as_before(&hash, outcome),
+                    Ok(Made::Of(acts)) => {
+                        let acts: Vec<&dyn Act> = acts.iter().map(|act| &**act).collect();
+                        match self.act(&acts).await? {
+                            Acted::Done(outcome) => return Ok(outcome),
+                            Acted::Outdated(error) => error,
+                        }
+                    }
+                    Ok(Made::Outdated(error)) => error,
+                    Err(Error::Refused(refused)) => return self.refuse(refused).await,
+                    Err(error) => return Err(error),
+                };
+                if retries == RETRIES {
+                    return Err(outdated);
+                }
+                retries += 1;
+            }
+        })
+        .await
+    }
+
+    /// Something that is made of facts, and recorded nowhere.
+    ///
+    /// # Errors
+    /// What `make` refuses; [`Error::Conflict`], [`Error::Unavailable`].
+    pub async fn know<T, F: Future<Output = Result<T>>>(&self, make: impl Fn(Facts) -> F) -> Result<T> {
+        let mut retries = 0;
+        loop {
+            let facts = Facts::of(self);
+            let made = make(facts.clone()).await;
+            match facts.hold(None, made).await? {
+                Made::Of(made) => return Ok(made),
+                Made::Outdated(error) if retries == RETRIES => return Err(error),
+                Made::Outdated(_) | Made::Answered(..) => retries += 1,
+            }
+        }
+    }
+
     /// What is answered for good spends the context; after anything else the same may be tried again.
-    async fn perform(&self, acts: &[&dyn Act]) -> Result<Outcome> {
+    async fn once(&self, acting: impl Future<Output = Result<Outcome>>) -> Result<Outcome> {
         if self.spent.load(Ordering::Acquire) {
             return Err(Error::Spent);
         }
-        let answer = self.act(acts).await;
+        let answer = acting.await;
         if matches!(answer, Ok(_) | Err(Error::Refused(_))) {
             self.spent.store(true, Ordering::Release);
         }
         answer
     }
 
-    async fn act(&self, acts: &[&dyn Act]) -> Result<Outcome> {
-        let first = acts.first().expect("a command acts on something");
-        let what = first.aggregate().split_once('.').map_or(first.aggregate(), |(_, capability)| capability);
+    async fn perform(&self, acts: &[&dyn Act]) -> Result<Outcome> {
+        self.once(async {
+            match self.act(acts).await? {
+                Acted::Done(outcome) => Ok(outcome),
+                Acted::Outdated(error) => Err(error),
+            }
+        })
+        .await
+    }
+
+    async fn act(&self, acts: &[&dyn Act]) -> Result<Acted> {
         let streams: Vec<_> =
             acts.iter().map(|act| (act.aggregate(), stream(self.workspace, act.id()))).collect();
         let _turn = self.store.turn(&streams).await;
@@ -216,52 +280,65 @@ impl Context {
             for act in acts {
                 decided.push(act.decide(&self.store, self.workspace).await?);
             }
-            if let Some(expected) = self.if_match.filter(|&expected| expected != decided[0].version) {
-                return self.answered_before(what, expected, decided[0].version).await;
-            }
-            let (append, remember) = self.append_of(acts, decided);
-            match self.store.append(append, self.now()).await? {
-                Appended::Done(outcome) => {
-                    if outcome.as_ref().is_ok_and(|outcome| !outcome.replayed) {
-                        remember.into_iter().for_each(|remember| remember(&self.store));
-                    }
-                    return outcome.map_err(Error::Refused);
-                }
-                Appended::KeyReused => return Err(Error::KeyReused),
-                Appended::Conflict { current } => {
-                    streams.iter().for_each(|(name, stream)| self.store.forget(name, stream));
-                    match self.if_match {
-                        Some(expected) => return Err(Error::Stale { what, expected, current }),
-                        None if retries == RETRIES => return Err(Error::Conflict { what, current }),
-                        None => retries += 1,
-                    }
+            for (act, (decided, stream)) in acts.iter().zip(decided.iter().zip(&streams)) {
+                if act.at().is_some_and(|version| version != decided.version) {
+                    self.store.doubt(stream);
+                    return Ok(Acted::Outdated(Error::conflict(act.aggregate(), decided.version)));
                 }
             }
+            let version = decided[0].version;
+            let current = if let Some(expected) = self.if_match.filter(|&expected| expected != version) {
+                // That version may be the cache's. Whether the client is right, only the log knows.
+                let seen = self.store.look(Some(self.command_id), &streams[..1]).await?;
+                if let Some((hash, outcome)) = seen.answer {
+                    return self.same_as_before(&hash, outcome).map(Acted::Done);
+                }
+                let current = seen.versions[0];
+                if current != expected {
+                    return Err(Error::Stale { what: capability(acts[0].aggregate()), expected, current });
+                }
+                current
+            } else {
+                let (append, remember) = self.append_of(acts, decided);
+                match self.store.append(append, self.now()).await? {
+                    Appended::Done(outcome) => {
+                        if outcome.as_ref().is_ok_and(|outcome| !outcome.replayed) {
+                            remember.into_iter().for_each(|remember| remember(&self.store));
+                        }
+                        return outcome.map(Acted::Done).map_err(Error::Refused);
+                    }
+                    Appended::KeyReused => return Err(Error::KeyReused),
+                    Appended::Conflict { current } => current,
+                }
+            };
+            streams.iter().for_each(|stream| self.store.doubt(stream));
+            if retries == RETRIES {
+                return Err(Error::conflict(acts[0].aggregate(), current));
+            }
+            retries += 1;
         }
     }
 
-    /// What this very request was answered before, if its key was used already: facts may have changed since, and
-    /// need not be looked at again.
-    ///
-    /// # Errors
-    /// The refusal it was answered with, [`Error::KeyReused`], [`Error::Unavailable`].
-    pub async fn answered(&self) -> Result<Option<Outcome>> {
-        if self.key_hash.is_none() {
-            return Ok(None);
-        }
-        match self.store.outcome(self.command_id).await? {
-            Some((hash, _)) if hash != self.request_hash => Err(Error::KeyReused),
-            Some((_, outcome)) => outcome.map(Some).map_err(Error::Refused),
-            None => Ok(None),
-        }
+    /// The answer of a command that was answered before.
+    fn same_as_before(&self, hash: &[u8], outcome: Result<Outcome, Refused>) -> Result<Outcome> {
+        if hash == self.request_hash { outcome.map_err(Error::Refused) } else { Err(Error::KeyReused) }
     }
 
-    /// A stale `If-Match`, unless this very command is the one that moved the version.
-    async fn answered_before(&self, what: &'static str, expected: i64, current: i64) -> Result<Outcome> {
-        match self.store.outcome(self.command_id).await? {
-            Some((hash, _)) if hash != self.request_hash => Err(Error::KeyReused),
-            Some((_, outcome)) => outcome.map_err(Error::Refused),
-            None => Err(Error::Stale { what, expected, current }),
+    /// Refuses the command for good, before anything was asked of an aggregate.
+    async fn refuse(&self, refused: Refused) -> Result<Outcome> {
+        let append = Append {
+            command_id: self.command_id,
+            request_hash: self.request_hash.clone(),
+            subject: String::new(),
+            version: 0,
+            refusal: Some(refused),
+            workspace: self.workspace.uuid(),
+            entries: Vec::new(),
+        };
+        match self.store.append(append, self.now()).await? {
+            Appended::Done(outcome) => outcome.map_err(Error::Refused),
+            Appended::KeyReused => Err(Error::KeyReused),
+            Appended::Conflict { .. } => unreachable!("it acts on nothing"),
         }
     }
 
@@ -318,3 +395,10 @@ impl Context {
 }
 
 type Remember = Box<dyn FnOnce(&EventStore) + Send>;
+
+/// What acting came to.
+enum Acted {
+    Done(Outcome),
+    /// Something is not at the version that a command on it was made of; what to say of that.
+    Outdated(Error),
+}

@@ -35,6 +35,16 @@ impl Error {
     pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Unavailable(source.into())
     }
+
+    /// Others have changed an aggregate of this type (`commerce.order`).
+    pub(crate) fn conflict(aggregate_type: &'static str, current: i64) -> Self {
+        Self::Conflict { what: capability(aggregate_type), current }
+    }
+}
+
+/// The second half of an aggregate's type: `order` of `commerce.order`.
+pub(crate) fn capability(aggregate_type: &str) -> &str {
+    aggregate_type.split_once('.').map_or(aggregate_type, |(_, capability)| capability)
 }
 
 impl From<sqlx::Error> for Error {
@@ -59,10 +69,9 @@ pub struct Refused {
 impl Refused {
     /// A refusal of the capability `name` (`commerce.order`).
     pub fn by(name: &str, refusal: &impl Refusal) -> Self {
-        let capability = name.split_once('.').map_or(name, |(_, capability)| capability);
         Self {
             kind: refusal.kind(),
-            code: format!("{capability}/{}", refusal.as_ref()),
+            code: format!("{}/{}", capability(name), refusal.as_ref()),
             message: refusal.to_string(),
             replayed: false,
         }

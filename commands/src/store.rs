@@ -15,6 +15,8 @@ use std::sync::Arc;
 use cqrs_es::persist::PersistedEventRepository;
 use domain::ids::WorkspaceId;
 use domain::kernel::{Event, Recorded, RecordedRow, Sourced, cqrs_es};
+use moka::Entry;
+use moka::ops::compute::Op;
 use postgres_es::PostgresEventRepository;
 use serde::{Serialize, Serializer};
 use sqlx::PgPool;
@@ -29,6 +31,8 @@ use appender::{Append, Appended, Appender};
 const TURNS: usize = 4096;
 /// How many aggregates the cache holds, unless told otherwise.
 pub const CACHED_AGGREGATES: u64 = 20_000;
+/// How many events are read at once of a stream that others have written to.
+const READ_ON: i64 = 1_000;
 
 /// A place in the log, as clients see it: opaque, good for `min_position` only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,12 +87,23 @@ pub struct Loaded<A> {
     pub version: i64,
 }
 
-type StreamKey = (&'static str, String);
+pub(crate) type StreamKey = (&'static str, String);
 
 #[derive(Clone)]
 struct Cached {
     state: Arc<dyn Any + Send + Sync>,
     version: i64,
+    /// Whether the log was seen to be at another version: it is read on from here before this is used again.
+    doubted: bool,
+}
+
+/// What was seen in one look at the log.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// What a command was answered, if it was, with the hash of its request.
+    pub answer: Option<(Vec<u8>, Result<Outcome, Refused>)>,
+    /// The version of each stream.
+    pub versions: Vec<i64>,
 }
 
 /// The event store. Cheap to clone.
@@ -146,22 +161,35 @@ impl EventStore {
         Ok(sqlx::query_scalar!("select position from head").fetch_one(&self.0.pool).await?)
     }
 
-    /// An aggregate as it is now, from the cache if it is there. It may be stale: the append finds out.
+    /// An aggregate as it is now, from the cache if it is there. It may be stale: an append finds out, and who appends
+    /// nothing to it compares its version with the log's ([`crate::Facts`]).
     ///
     /// # Errors
     /// [`Error::Unavailable`], also if the stream cannot be read.
     pub async fn load<A: Sourced>(&self, workspace: WorkspaceId, id: &str) -> Result<Loaded<A>> {
+        self.load_and_tell(workspace, id).await.map(|(loaded, _)| loaded)
+    }
+
+    /// The same, and whether it is from the cache.
+    pub(crate) async fn load_and_tell<A: Sourced>(
+        &self,
+        workspace: WorkspaceId,
+        id: &str,
+    ) -> Result<(Loaded<A>, bool)> {
         let stream = stream(workspace, id);
-        if let Some(cached) = self.0.cache.get(&(A::NAME, stream.clone()))
-            && let Ok(state) = cached.state.downcast::<A>()
-        {
-            return Ok(Loaded { state, version: cached.version });
-        }
-        let loaded = self.load_from_log(&stream).await?;
+        let cached = self.0.cache.get(&(A::NAME, stream.clone())).and_then(|cached| {
+            let state = cached.state.downcast::<A>().ok()?;
+            Some((Loaded { state, version: cached.version }, cached.doubted))
+        });
+        let loaded = match cached {
+            Some((known, false)) => return Ok((known, true)),
+            Some((doubted, true)) => self.read_on(workspace, id, doubted).await?,
+            None => self.load_from_log(&stream).await?,
+        };
         if loaded.version > 0 {
-            self.remember(stream, &loaded);
+            self.remember_read(stream, &loaded);
         }
-        Ok(loaded)
+        Ok((loaded, false))
     }
 
     async fn load_from_log<A: Sourced>(&self, stream: &str) -> Result<Loaded<A>> {
@@ -180,14 +208,59 @@ impl EventStore {
         Ok(Loaded { state: Arc::new(state), version })
     }
 
+    /// What is known, and what has happened since. A long stream that another process writes to as well is caught up
+    /// with like this; read whole, it would be behind again each time.
+    async fn read_on<A: Sourced>(
+        &self,
+        workspace: WorkspaceId,
+        id: &str,
+        known: Loaded<A>,
+    ) -> Result<Loaded<A>> {
+        let Loaded { state, mut version } = known;
+        let mut state = A::clone(&state);
+        // From the event that it is at: without this one, what is known is of another log.
+        let (mut after, mut found) = (version - 1, false);
+        loop {
+            let events = self.history::<A>(workspace, id, after, READ_ON).await?;
+            for event in &events {
+                after = event.sequence;
+                if after == version {
+                    found = true;
+                } else if let Some(event) = event.of::<A>().map_err(Error::unavailable)? {
+                    state.evolve(event.clone());
+                }
+            }
+            if !found {
+                return self.load_from_log(&stream(workspace, id)).await;
+            }
+            version = after;
+            if events.len() < READ_ON as usize {
+                return Ok(Loaded { state: Arc::new(state), version });
+            }
+        }
+    }
+
+    /// Keeps an aggregate as it was read, unless somebody has appended meanwhile and kept what came of that.
+    fn remember_read<A: Sourced>(&self, stream: String, loaded: &Loaded<A>) {
+        let read = Cached { state: loaded.state.clone(), version: loaded.version, doubted: false };
+        self.0.cache.entry((A::NAME, stream)).and_upsert_with(|there| match there.map(Entry::into_value) {
+            Some(there) if !there.doubted && there.version > read.version => there,
+            _ => read,
+        });
+    }
+
     /// Keeps an aggregate as it is after what was just appended.
     pub(crate) fn remember<A: Sourced>(&self, stream: String, loaded: &Loaded<A>) {
         let state: Arc<dyn Any + Send + Sync> = loaded.state.clone();
-        self.0.cache.insert((A::NAME, stream), Cached { state, version: loaded.version });
+        self.0.cache.insert((A::NAME, stream), Cached { state, version: loaded.version, doubted: false });
     }
 
-    pub(crate) fn forget(&self, aggregate_type: &'static str, stream: &str) {
-        self.0.cache.invalidate(&(aggregate_type, stream.to_owned()));
+    /// What is kept of this stream is behind the log: before it is used again, the log is read.
+    pub(crate) fn doubt(&self, (aggregate_type, stream): &StreamKey) {
+        self.0.cache.entry((aggregate_type, stream.clone())).and_compute_with(|there| match there {
+            Some(there) => Op::Put(Cached { doubted: true, ..there.into_value() }),
+            None => Op::Nop,
+        });
     }
 
     /// Waits for its turn on the streams; the turn lasts as long as what is returned.
@@ -214,28 +287,33 @@ impl EventStore {
         self.0.appender.append(append, at).await
     }
 
-    /// What a command was answered, if it was ever answered; with the hash of its request.
+    /// What a command was answered, if it ever was, and at which versions streams are, all as of one moment.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn outcome(&self, command_id: Uuid) -> Result<Option<(Vec<u8>, Result<Outcome, Refused>)>> {
+    pub(crate) async fn look(&self, command: Option<Uuid>, streams: &[StreamKey]) -> Result<Seen> {
+        let (types, ids): (Vec<&str>, Vec<&str>) =
+            streams.iter().map(|(aggregate_type, id)| (*aggregate_type, id.as_str())).unzip();
         let row = sqlx::query!(
-            "select request_hash, subject, version, position, refusal from commands where command_id = $1",
-            command_id
+            r#"select k.request_hash as "request_hash?", k.subject as "subject?", k.version as "version?",
+                      k.position as "position?", k.refusal,
+                      array(select coalesce((select e.sequence from events e
+                                             where e.aggregate_id = s.id and e.aggregate_type = s.type
+                                             order by e.sequence desc limit 1), 0)
+                            from unnest($2::text[], $3::text[]) with ordinality as s (type, id, n)
+                            order by s.n) as "versions!"
+               from (select) as one left join commands k on k.command_id = $1"#,
+            command,
+            &types as &[&str],
+            &ids as &[&str],
         )
-        .fetch_optional(&self.0.pool)
+        .fetch_one(&self.0.pool)
         .await?;
-        row.map(|row| {
-            let outcome = appender::stored(
-                Some(row.subject),
-                Some(row.version),
-                Some(row.position),
-                row.refusal,
-                true,
-            )?;
-            Ok((row.request_hash, outcome))
-        })
-        .transpose()
+        let answer = |hash| {
+            let outcome = appender::stored(row.subject, row.version, row.position, row.refusal, true)?;
+            Ok::<_, Error>((hash, outcome))
+        };
+        Ok(Seen { answer: row.request_hash.map(answer).transpose()?, versions: row.versions })
     }
 
     /// Which of these commands were answered, each with the hash of its request and the refusal, if it was one.

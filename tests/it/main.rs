@@ -12,6 +12,7 @@ mod intelligence {
     mod dashboard;
 }
 mod promises {
+    mod caches;
     mod crash;
     mod freshness;
     mod idempotency;

@@ -8,7 +8,6 @@ use domain::money::{Currency, Money};
 use tracing::instrument;
 
 use super::order::{ContentsAsked, LineAsked, PlacingAsked, submission};
-use crate::store::Loaded;
 use crate::{AtVersion, Context, Error, On, OnNew, Outcome, Refused, Result};
 
 /// Filling carts.
@@ -70,9 +69,6 @@ pub struct CheckOutAsked {
     pub placing: PlacingAsked,
 }
 
-/// How often a cart that changes meanwhile is read anew.
-const READ_ANEW: u32 = 3;
-
 /// Makes the cart an order and places it, both or neither; the answer is the order's.
 ///
 /// # Errors
@@ -80,40 +76,34 @@ const READ_ANEW: u32 = 3;
 #[instrument(name = "cart.check_out", skip_all, fields(cart.id = %id))]
 pub async fn check_out(cx: &Context, id: CartId, asked: CheckOutAsked) -> Result<Outcome> {
     cx.must(MANAGE)?;
-    if let Some(outcome) = cx.answered().await? {
-        return Ok(outcome);
-    }
     let order: OrderId = cx.new_id();
-    for again in 0.. {
-        let cart = cx.load::<Cart>(id).await?;
-        if let Some(expected) = cx.if_match.filter(|&expected| expected != cart.version) {
+    // The version the client saw is the cart's, and what is answered is the order's.
+    let (expected, mut cx) = (cx.if_match, cx.clone());
+    cx.if_match = None;
+    let (cx, asked) = (&cx, &asked);
+    cx.execute_from(|facts| async move {
+        let cart = facts.load::<Cart>(id).await?;
+        if let Some(expected) = expected.filter(|&expected| expected != cart.version) {
             return Err(Error::Stale { what: "cart", expected, current: cart.version });
         }
-        match check_out_as_it_is(cx, (id, &cart), order, asked.clone()).await {
-            Err(Error::Conflict { what: "cart", .. }) if again < READ_ANEW => {}
-            other => return other,
-        }
-    }
-    unreachable!("the last round returns")
+        let command = CartCommand::CheckOut { order };
+        let refused = cart.state.decide(command.clone()).is_err();
+        let leave = AtVersion { on: On::<Cart> { id: id.to_string(), command }, version: cart.version };
+        let Some(currency) = cart.state.currency().filter(|_| !refused) else {
+            return Ok(vec![Box::new(leave) as _]);
+        };
+        let customer = cart.state.customer().or(asked.customer).ok_or_else(no_customer)?;
+        let contents = contents_of(&cart.state, currency, asked);
+        let submission =
+            submission(cx, &facts, customer, asked.reference.clone(), &contents, &asked.placing).await?;
+        let submit = OrderCommand::Submit(Box::new(submission));
+        Ok(vec![Box::new(OnNew::<Order>::new(order, submit)) as _, Box::new(leave) as _])
+    })
+    .await
 }
 
-async fn check_out_as_it_is(
-    cx: &Context,
-    (id, cart): (CartId, &Loaded<Cart>),
-    order: OrderId,
-    asked: CheckOutAsked,
-) -> Result<Outcome> {
-    let command = CartCommand::CheckOut { order };
-    let refused = cart.state.decide(command.clone()).is_err();
-    let leave = AtVersion { on: On::<Cart> { id: id.to_string(), command }, version: cart.version };
-    // The version the client saw is the cart's, and was looked at.
-    let mut cx = cx.clone();
-    cx.if_match = None;
-    let Some(currency) = cart.state.currency().filter(|_| !refused) else {
-        return cx.execute_all(&[&leave]).await;
-    };
-    let customer = cart.state.customer().or(asked.customer).ok_or_else(no_customer)?;
-    let lines = cart.state.lines().into_iter().map(|line| LineAsked {
+fn contents_of(cart: &Cart, currency: Currency, asked: &CheckOutAsked) -> ContentsAsked {
+    let lines = cart.lines().into_iter().map(|line| LineAsked {
         sku: line.sku,
         quantity: u32::try_from(line.quantity).unwrap_or(u32::MAX),
         location: asked.location.clone(),
@@ -122,11 +112,13 @@ async fn check_out_as_it_is(
         total: None,
         tax: None,
     });
-    let CheckOutAsked { reference, discount, shipping, tax, placing, .. } = asked;
-    let contents = ContentsAsked { currency, lines: lines.collect(), discount, shipping, tax };
-    let submission = submission(&cx, customer, reference, contents, placing).await?;
-    let submit = OrderCommand::Submit(Box::new(submission));
-    cx.execute_all(&[&OnNew::<Order>::new(order, submit), &leave]).await
+    ContentsAsked {
+        currency,
+        lines: lines.collect(),
+        discount: asked.discount.clone(),
+        shipping: asked.shipping.clone(),
+        tax: asked.tax,
+    }
 }
 
 fn no_customer() -> Error {

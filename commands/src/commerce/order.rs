@@ -17,7 +17,7 @@ use domain::money::{Currency, Money};
 use tracing::instrument;
 
 use crate::ids::payment_of;
-use crate::{Act, Context, Error, On, Outcome, Refused, Result};
+use crate::{Act, Context, Error, Facts, On, OnNew, Outcome, Refused, Result};
 
 mod record_past;
 
@@ -102,26 +102,27 @@ pub async fn submit_as(
     contents: ContentsAsked,
     placing: PlacingAsked,
 ) -> Result<Outcome> {
-    // A repeat is answered as before, whatever became of prices meanwhile.
-    if let Some(outcome) = cx.answered().await? {
-        return Ok(outcome);
-    }
-    let submission = submission(cx, customer, reference, contents, placing).await?;
-    cx.create::<Order>(order, OrderCommand::Submit(Box::new(submission))).await
+    let (reference, contents, placing) = (&reference, &contents, &placing);
+    cx.execute_from(|facts| async move {
+        let submission = submission(cx, &facts, customer, reference.clone(), contents, placing).await?;
+        Ok(vec![Box::new(OnNew::<Order>::new(order, OrderCommand::Submit(Box::new(submission)))) as _])
+    })
+    .await
 }
 
 /// A whole order as it is to be submitted, with what the catalogue says.
 pub(super) async fn submission(
     cx: &Context,
+    facts: &Facts,
     customer: CustomerId,
     reference: Option<String>,
-    contents: ContentsAsked,
-    placing: PlacingAsked,
+    contents: &ContentsAsked,
+    placing: &PlacingAsked,
 ) -> Result<Submission> {
     cx.must(PLACE)?;
     must_for(cx, placing.settlement)?;
-    let contents = priced(cx, contents).await?;
-    let placing = placing_of(cx, placing)?;
+    let contents = priced(cx, facts, contents).await?;
+    let placing = placing_of(cx, placing.clone())?;
     Ok(Submission { customer, reference, contents, placing })
 }
 
@@ -132,7 +133,8 @@ pub(super) async fn submission(
 #[instrument(name = "order.quote", skip_all)]
 pub async fn quote(cx: &Context, contents: ContentsAsked) -> Result<Terms> {
     cx.must(PLACE)?;
-    let contents = priced(cx, contents).await?;
+    let asked = &contents;
+    let contents = cx.know(|facts| async move { priced(cx, &facts, asked).await }).await?;
     contents.terms().map_err(|no| Error::Refused(Refused::by("commerce.order", &no)))
 }
 
@@ -159,12 +161,13 @@ pub async fn draft(
 #[instrument(name = "order.add_line", skip_all, fields(order.id = %order))]
 pub async fn add_line(cx: &Context, order: OrderId, line: LineAsked) -> Result<Outcome> {
     cx.must(PLACE)?;
-    if let Some(outcome) = cx.answered().await? {
-        return Ok(outcome);
-    }
-    let currency = currency_of(&cx.load::<Order>(order).await?.state)?;
-    let item = item(cx, currency, line).await?;
-    cx.execute::<Order>(order, OrderCommand::AddLine(item)).await
+    let line = &line;
+    cx.execute_from(|facts| async move {
+        let currency = currency_of(&facts.load::<Order>(order).await?.state)?;
+        let command = OrderCommand::AddLine(item(cx, &facts, currency, line.clone()).await?);
+        Ok(vec![Box::new(On::<Order> { id: order.to_string(), command }) as _])
+    })
+    .await
 }
 
 /// Places a draft.
@@ -345,24 +348,24 @@ fn placing_of(cx: &Context, asked: PlacingAsked) -> Result<Placing> {
     })
 }
 
-async fn priced(cx: &Context, asked: ContentsAsked) -> Result<Contents> {
+async fn priced(cx: &Context, facts: &Facts, asked: &ContentsAsked) -> Result<Contents> {
     let mut lines = Vec::with_capacity(asked.lines.len());
-    for line in asked.lines {
-        lines.push(item(cx, asked.currency, line).await?);
+    for line in &asked.lines {
+        lines.push(item(cx, facts, asked.currency, line.clone()).await?);
     }
     Ok(Contents {
         currency: asked.currency,
         lines,
-        discount: asked.discount,
-        shipping: asked.shipping,
+        discount: asked.discount.clone(),
+        shipping: asked.shipping.clone(),
         tax: asked.tax,
     })
 }
 
-async fn item(cx: &Context, currency: Currency, asked: LineAsked) -> Result<Item> {
+async fn item(cx: &Context, facts: &Facts, currency: Currency, asked: LineAsked) -> Result<Item> {
     let given = asked.title.is_some() && (asked.unit_price.is_some() || asked.total.is_some());
     let (title, price) =
-        if given { (None, None) } else { catalogue(cx, &asked.sku, currency).await?.unwrap_or_default() };
+        if given { (None, None) } else { catalogue(facts, &asked.sku, currency).await?.unwrap_or_default() };
     let (unit_price, total) = match (asked.unit_price, asked.total, price) {
         (unit_price, Some(total), _) => (unit_price, total),
         (Some(price), None, _) | (None, None, Some(price)) => {
@@ -394,13 +397,13 @@ async fn item(cx: &Context, currency: Currency, asked: LineAsked) -> Result<Item
 
 /// The title and the price of a SKU that is on sale.
 async fn catalogue(
-    cx: &Context,
+    facts: &Facts,
     sku: &Sku,
     currency: Currency,
 ) -> Result<Option<(Option<String>, Option<Money>)>> {
-    let claim = cx.load::<SkuClaim>(sku).await?;
+    let claim = facts.load::<SkuClaim>(sku).await?;
     let Some(product) = claim.state.product() else { return Ok(None) };
-    let product = cx.load::<Product>(product).await?;
+    let product = facts.load::<Product>(product).await?;
     if !product.state.is_on_sale() {
         return Err(refused("order/not_on_sale", format!("{sku} is not on sale")));
     }

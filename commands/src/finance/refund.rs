@@ -9,7 +9,7 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use crate::port::payment::Refunded;
-use crate::{Context, Error, Outcome, Refused, Result};
+use crate::{Context, Error, OnNew, Outcome, Refused, Result};
 
 /// Asking for refunds.
 pub const REQUEST: &str = "refund:request";
@@ -31,12 +31,18 @@ pub async fn request(
     lines: Vec<RefundLine>,
 ) -> Result<Outcome> {
     cx.must(REQUEST)?;
-    let order = cx.load::<Payment>(payment).await?.state.order();
-    let order = order.ok_or_else(|| Error::Refused(Refused::by(Payment::NAME, &PaymentRefusal::Unknown)))?;
     let refund: RefundId = cx.new_id();
     let approved = cx.may(APPROVE);
-    cx.create::<Refund>(refund, RefundCommand::Request { payment, order, amount, reason, lines, approved })
-        .await
+    let lines = &lines;
+    cx.execute_from(|facts| async move {
+        let order = facts.load::<Payment>(payment).await?.state.order();
+        let order =
+            order.ok_or_else(|| Error::Refused(Refused::by(Payment::NAME, &PaymentRefusal::Unknown)))?;
+        let lines = lines.clone();
+        let request = RefundCommand::Request { payment, order, amount, reason, lines, approved };
+        Ok(vec![Box::new(OnNew::<Refund>::new(refund, request)) as _])
+    })
+    .await
 }
 
 /// Approves it: its money is set aside and sent.

@@ -1,0 +1,87 @@
+//! Facts: aggregates that a command is made of.
+//!
+//! What a command acts on meets the log when it is appended, by its expected version. What it was only made of does
+//! not: a price, whose a SKU is. In the cache of a process that never appends to these it would be stale for ever. So
+//! what was found in the cache is compared with the log once, in one look, before the command goes on or is refused;
+//! the same look finds the answer that its key was given before. What was read from the log just now is not asked for
+//! again, so a look takes the place of what each command with a key has asked anyway, and one without facts asks
+//! nothing (docs/adr/0018).
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use domain::ids::WorkspaceId;
+use domain::kernel::Sourced;
+use uuid::Uuid;
+
+use crate::context::Context;
+use crate::error::{Error, Refused, Result};
+use crate::store::{EventStore, Loaded, Outcome, StreamKey, stream};
+
+/// What a command is made of. Clones are the same facts.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    store: EventStore,
+    workspace: WorkspaceId,
+    /// What was found in the cache, at which version.
+    cached: Arc<Mutex<HashSet<(StreamKey, i64)>>>,
+}
+
+/// What became of something that was made of facts.
+pub(crate) enum Made<T> {
+    /// It is made of what is so.
+    Of(T),
+    /// The command was answered before; with the hash of its request.
+    Answered(Vec<u8>, Result<Outcome, Refused>),
+    /// A fact has changed; what to say if it does so again and again.
+    Outdated(Error),
+}
+
+impl Facts {
+    pub(crate) fn of(cx: &Context) -> Self {
+        Self { store: cx.store().clone(), workspace: cx.workspace, cached: Arc::default() }
+    }
+
+    /// An aggregate as it is: if it is not any more when all facts are there, they are all asked for again.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn load<A: Sourced>(&self, id: impl fmt::Display) -> Result<Loaded<A>> {
+        let id = id.to_string();
+        let (loaded, is_cached) = self.store.load_and_tell::<A>(self.workspace, &id).await?;
+        if is_cached {
+            let mut cached = self.cached.lock().expect("nobody panics with it");
+            cached.insert(((A::NAME, stream(self.workspace, &id)), loaded.version));
+        }
+        Ok(loaded)
+    }
+
+    /// Whether what was made of them, or refused because of them, is made of what is so; for a command, also whether
+    /// that was answered before.
+    pub(crate) async fn hold<T>(self, command: Option<Uuid>, made: Result<T>) -> Result<Made<T>> {
+        let cached = std::mem::take(&mut *self.cached.lock().expect("nobody panics with it"));
+        let (streams, versions): (Vec<StreamKey>, Vec<i64>) = cached.into_iter().unzip();
+        let made = match made {
+            // The append finds out whether the command was answered before.
+            Ok(made) if streams.is_empty() => return Ok(Made::Of(made)),
+            Err(error @ (Error::Unavailable(_) | Error::Forbidden(_))) => return Err(error),
+            made => made,
+        };
+        let seen = self.store.look(command, &streams).await?;
+        if let Some((hash, outcome)) = seen.answer {
+            return Ok(Made::Answered(hash, outcome));
+        }
+        let mut changed = None;
+        for ((stream, version), current) in streams.iter().zip(versions).zip(seen.versions) {
+            if version != current {
+                self.store.doubt(stream);
+                changed = Some(Error::conflict(stream.0, current));
+            }
+        }
+        match changed {
+            Some(changed) => Ok(Made::Outdated(changed)),
+            None => made.map(Made::Of),
+        }
+    }
+}
