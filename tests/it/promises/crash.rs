@@ -1,6 +1,8 @@
 //! P1, P10, P11, P12: PostgreSQL itself is killed and stopped, and may then have forgotten what it had committed without
 //! anybody waiting for the disk. Whoever goes on from memory has to notice.
 
+mod every_role;
+
 use nix::sys::signal::Signal;
 use serde_json::json;
 use sqlx::ConnectOptions;
