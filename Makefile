@@ -1,7 +1,7 @@
 # Every target may be called on a fresh machine; what it needs besides Rust it installs, or says how.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos fuzz prepare clean
+.PHONY: help run test check bench chaos fuzz client prepare clean
 
 help: ## This list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ chaos: ## The promises in their long forms: kills, zombies, outages (SEED=, CHAO
 
 fuzz: ## Fuzz the API from its own OpenAPI document (SEED=, FUZZ_SECONDS=)
 	@SEED="$(SEED)" FUZZ_SECONDS="$(FUZZ_SECONDS)" infra/fuzz.sh
+
+client: ## Generate a Python client from the API document, and use it on a running platform
+	@infra/client.sh
 
 prepare: ## Write .sqlx anew after a change of SQL or migrations
 	@infra/sqlx-prepare.sh

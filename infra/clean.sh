@@ -4,7 +4,7 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/setup.sh"
 
-for dir in .run .test .bench .fuzz .check; do
+for dir in .run .test .bench .fuzz .client .check; do
   if [[ ! -d $dir ]]; then continue; fi
   infra/kafka.sh wipe "$dir"
   infra/postgres.sh wipe "$dir"

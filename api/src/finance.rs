@@ -1,5 +1,6 @@
 //! Finance: money taken and given back, over HTTP.
 
+mod currency;
 mod payment;
 mod refund;
 mod webhook;
@@ -10,5 +11,9 @@ use crate::app::App;
 
 /// All routes of finance.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(payment::routes()).merge(refund::routes()).merge(webhook::routes())
+    OpenApiRouter::new()
+        .merge(currency::routes())
+        .merge(payment::routes())
+        .merge(refund::routes())
+        .merge(webhook::routes())
 }

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub(crate) mod border;
+pub(crate) mod decimal;
 pub mod extract;
 pub mod fresh;
 pub mod history;
@@ -11,7 +12,9 @@ pub mod limits;
 pub mod openapi;
 pub mod page;
 pub mod problem;
+pub mod read;
 pub mod schema;
+pub mod scope;
 pub mod server;
 pub mod text;
 pub(crate) mod turns;

@@ -101,6 +101,9 @@ macro_rules! typed_id {
                 id.to_string()
             }
         }
+
+        #[cfg(feature = "schema")]
+        crate::schema::published!($name, crate::schema::id($prefix));
     )*};
 }
 
@@ -168,7 +171,7 @@ fn is_code(text: &str) -> bool {
 }
 
 macro_rules! code {
-    ($($name:ident)*) => {$(
+    ($($name:ident like $example:literal)*) => {$(
         impl $name {
             #[must_use]
             pub fn as_str(&self) -> &str {
@@ -201,10 +204,13 @@ macro_rules! code {
                 code.0
             }
         }
+
+        #[cfg(feature = "schema")]
+        crate::schema::published!($name, crate::schema::code($example));
     )*};
 }
 
-code! { Sku Location }
+code! { Sku like "MUG-BLUE" Location like "MAIN" }
 
 /// One pool of stock: a SKU at a location; its stream's id is `<sku>@<location>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -240,6 +246,9 @@ impl From<StockId> for String {
         id.to_string()
     }
 }
+
+#[cfg(feature = "schema")]
+crate::schema::published!(StockId, crate::schema::stock_id());
 
 #[cfg(test)]
 mod tests {

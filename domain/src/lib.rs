@@ -4,6 +4,7 @@
 //! A capability never names another: ids, money, locales, permissions and personal data are the only shared words.
 
 pub mod commerce;
+pub mod currency;
 pub mod finance;
 pub mod identity;
 pub mod ids;
@@ -12,6 +13,8 @@ pub mod locale;
 pub mod money;
 pub mod permission;
 pub mod pii;
+#[cfg(feature = "schema")]
+mod schema;
 
 /// The contexts of the platform: the first half of every [`kernel::Decider::NAME`], a folder of the same name in each
 /// layer, a topic each.

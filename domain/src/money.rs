@@ -7,69 +7,19 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A currency of ISO 4217, by its code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct Currency(iso_currency::Currency);
+pub use crate::currency::{Currency, NotACurrency};
 
-/// A text that is no currency with minor units.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a currency of ISO 4217 that has a minor unit")]
-pub struct NotACurrency;
-
-impl Currency {
-    pub const USD: Self = Self(iso_currency::Currency::USD);
-    pub const EUR: Self = Self(iso_currency::Currency::EUR);
-    pub const JPY: Self = Self(iso_currency::Currency::JPY);
-
-    /// How many decimal places its minor unit stands at (USD 2, JPY 0, KWD 3).
-    #[must_use]
-    pub fn exponent(self) -> u32 {
-        self.0.exponent().map_or(0, u32::from)
-    }
-
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        self.0.code()
-    }
-}
-
-impl fmt::Display for Currency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
-    }
-}
-
-impl std::str::FromStr for Currency {
-    type Err = NotACurrency;
-    fn from_str(code: &str) -> Result<Self, NotACurrency> {
-        iso_currency::Currency::from_code(code)
-            .filter(|currency| currency.exponent().is_some())
-            .map(Self)
-            .ok_or(NotACurrency)
-    }
-}
-
-impl TryFrom<String> for Currency {
-    type Error = NotACurrency;
-    fn try_from(code: String) -> Result<Self, NotACurrency> {
-        code.parse()
-    }
-}
-
-impl From<Currency> for String {
-    fn from(currency: Currency) -> String {
-        currency.code().to_owned()
-    }
-}
-
-/// An amount in minor units: `{"amount": 1234, "currency": "USD"}` is 12.34 US dollars.
+/// An amount of money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Money {
+    /// In minor units: 1234 is 12.34 US dollars, or 1234 yen.
     pub amount: i64,
     pub currency: Currency,
 }
+
+#[cfg(feature = "schema")]
+crate::schema::published!(Money, crate::schema::money(); Currency);
 
 /// Money that cannot be reckoned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -173,6 +123,17 @@ impl Money {
             .collect()
     }
 
+    /// The amount in the currency's own unit: `12.34`, `-0.05`, `500` (yen).
+    #[must_use]
+    pub fn decimal(self) -> String {
+        let places = self.currency.exponent() as usize;
+        let sign = if self.amount < 0 { "-" } else { "" };
+        let digits = format!("{:0>width$}", self.amount.unsigned_abs(), width = places + 1);
+        let (whole, part) = digits.split_at(digits.len() - places);
+        let point = if places > 0 { "." } else { "" };
+        format!("{sign}{whole}{point}{part}")
+    }
+
     fn made(self, amount: i128) -> Result<Self, Unreckonable> {
         i64::try_from(amount)
             .map(|amount| Self { amount, currency: self.currency })
@@ -191,12 +152,7 @@ impl Money {
 /// For people: `12.34 USD`.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let places = self.currency.exponent() as usize;
-        let sign = if self.amount < 0 { "-" } else { "" };
-        let digits = format!("{:0>width$}", self.amount.unsigned_abs(), width = places + 1);
-        let (whole, part) = digits.split_at(digits.len() - places);
-        let point = if places > 0 { "." } else { "" };
-        write!(f, "{sign}{whole}{point}{part} {}", self.currency)
+        write!(f, "{} {}", self.decimal(), self.currency)
     }
 }
 

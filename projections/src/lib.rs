@@ -10,11 +10,12 @@ pub mod finance;
 pub mod intelligence;
 pub mod reading;
 pub mod runtime;
-pub mod schema;
+pub mod stream;
 pub mod view;
 
-pub use reading::{After, Listing, Order, Page, Seen};
+pub use reading::{After, Filter, Listing, Order, Page, Seen, find, page};
 pub use runtime::{Failure, Projector, Runtime, Schema};
+pub use stream::{Stem, StreamView};
 pub use view::{Contribution, RowKey, Total, Touches, Unfoldable, View};
 
 /// Every read model.

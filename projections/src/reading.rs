@@ -20,12 +20,30 @@ pub struct Seen<T> {
     pub value: T,
 }
 
-impl<R> Seen<Option<R>> {
-    /// One row, beside its view's checkpoint; no checkpoint if the view never began.
-    pub(crate) fn one(found: Option<(i64, Option<Json<R>>)>) -> Self {
-        let (position, row) = found.unwrap_or_default();
-        Self { position, value: row.map(|row| row.0) }
-    }
+/// One row of a read model, by its key in a workspace.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn find<V: View>(
+    db: &PgPool,
+    workspace: WorkspaceId,
+    key: impl ToString,
+) -> Result<Seen<Option<V::Row>>, sqlx::Error> {
+    let sql = format!(
+        "select s.position, to_jsonb(t) from subscriptions s \
+         left join read.{} t on t.workspace_id = $2 and t.{} = $3 where s.name = $1",
+        V::NAME,
+        V::KEY
+    );
+    let found: Option<(i64, Option<Json<V::Row>>)> = sqlx::query_as(&sql)
+        .bind(V::NAME)
+        .bind(workspace.to_string())
+        .bind(key.to_string())
+        .fetch_optional(db)
+        .await?;
+    // No checkpoint if the view never began.
+    let (position, row) = found.unwrap_or_default();
+    Ok(Seen { position, value: row.map(|row| row.0) })
 }
 
 /// The row a page begins after: its value of the column the list is ordered by, and its key.
@@ -63,19 +81,47 @@ impl Order {
     }
 }
 
+/// Which rows of a read model a list is of, and in which order: what a client may ask for.
+pub trait Filter: Send {
+    type Of: View;
+
+    fn order(&self) -> Order;
+
+    /// The list of only those rows that are asked for.
+    fn narrow(self, list: Listing<Self::Of>) -> Listing<Self::Of>;
+}
+
+/// A word of an enumeration, as its column holds it.
+pub(crate) fn word(word: impl AsRef<str>) -> String {
+    word.as_ref().to_owned()
+}
+
+/// Rows of a workspace that a filter lets pass, a page at a time.
+///
+/// # Errors
+/// If the database does not answer, or if `after` is not of this list.
+pub async fn page<F: Filter>(
+    db: &PgPool,
+    workspace: WorkspaceId,
+    filter: F,
+    (after, limit): (Option<After>, usize),
+) -> Result<Seen<Page<<F::Of as View>::Row>>, sqlx::Error> {
+    let order = filter.order();
+    filter.narrow(Listing::of(workspace, order)).page(db, after, limit).await
+}
+
 /// A list of the rows of `V`, as it is being asked for.
-pub struct Listing<'q, V> {
-    query: QueryBuilder<'q, Postgres>,
+pub struct Listing<V> {
+    query: QueryBuilder<'static, Postgres>,
     order: Order,
     of: PhantomData<V>,
 }
 
 type Listed<R> = (i64, Option<Json<R>>, Option<String>, Option<String>);
 
-impl<'q, V: View> Listing<'q, V> {
+impl<V: View> Listing<V> {
     /// All rows of a workspace.
-    #[must_use]
-    pub fn of(workspace: WorkspaceId, order: Order) -> Self {
+    fn of(workspace: WorkspaceId, order: Order) -> Self {
         let (column, key, table) = (order.column, V::KEY, V::NAME);
         let mut query = QueryBuilder::new(format!(
             "select s.position, t.row, t.place::text, t.key from subscriptions s left join lateral \
@@ -90,7 +136,7 @@ impl<'q, V: View> Listing<'q, V> {
     #[must_use]
     pub fn only<T>(mut self, before: &'static str, value: Option<T>, after: &'static str) -> Self
     where
-        T: 'q + Encode<'q, Postgres> + Type<Postgres>,
+        T: 'static + Encode<'static, Postgres> + Type<Postgres>,
     {
         if let Some(value) = value {
             self.query.push(" and ").push(before).push_bind(value).push(after);
@@ -99,10 +145,7 @@ impl<'q, V: View> Listing<'q, V> {
     }
 
     /// At most `limit` of them, after a row.
-    ///
-    /// # Errors
-    /// If the database does not answer, or if `after` is not of this list.
-    pub async fn page(
+    async fn page(
         mut self,
         db: &PgPool,
         after: Option<After>,

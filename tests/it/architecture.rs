@@ -100,7 +100,7 @@ fn a_crate_names_only_what_stands_below_it() {
 fn every_layer_speaks_only_of_capabilities_the_domain_knows() {
     let known = capabilities("domain");
     // Read models over several capabilities, and what the transport itself needs (systems.md marks them as views).
-    let views = BTreeSet::from(["dashboard", "webhook", "docs", "health", "metrics", "monitoring"]);
+    let views = BTreeSet::from(["dashboard", "currency", "webhook", "docs", "health", "metrics", "monitoring"]);
     for layer in ["commands", "projections", "api"] {
         for (context, names) in capabilities(layer) {
             for name in names {
@@ -242,7 +242,8 @@ fn every_process_is_run_and_every_view_is_folded() {
         .flat_map(|context| files(&format!("projections/src/{context}")))
     {
         let stem = Path::new(&file).file_stem().unwrap().to_str().unwrap();
-        for view in text.split("\nimpl View for ").skip(1).filter_map(|rest| rest.split(' ').next()) {
+        let views = ["\nimpl View for ", "\nimpl StreamView for "].map(|begins| text.split(begins).skip(1));
+        for view in views.into_iter().flatten().filter_map(|rest| rest.split(' ').next()) {
             listed(&file, format!("Runtime::<{stem}::{view}>::default()"));
         }
     }
@@ -266,4 +267,13 @@ fn names_of_subscriptions_are_their_own() {
     names.extend(commands::process::all().iter().map(|process| process.name()));
     let all: BTreeSet<&str> = names.iter().copied().collect();
     assert_eq!(all.len(), names.len(), "two subscriptions have one name");
+}
+
+#[test]
+fn when_a_row_was_made_and_changed_means_the_same_in_every_read_model() {
+    for (file, text) in files("projections/src").iter().filter(|(file, _)| !file.ends_with("src/stream.rs")) {
+        for column in ["created_at:", "updated_at:"] {
+            assert!(!code(text).contains(column), "{file} has a `{column}` of its own: `Stem` has it");
+        }
+    }
 }

@@ -9,5 +9,6 @@ mod logs;
 mod platform;
 mod reads;
 mod requests;
+mod scopes;
 mod server;
 mod smuggling;

@@ -26,5 +26,6 @@ mod promises {
     mod versions;
     mod views_from_kafka;
 }
+mod migrations;
 mod rebuild;
 mod store;

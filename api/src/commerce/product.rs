@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
 use commands::commerce::product;
 use domain::commerce::product::{MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTE_VALUE, MAX_ENTRIES, Product, Variant};
+use domain::currency::CurrencyInUse;
 use domain::ids::{ProductId, Sku};
 use domain::money::{Currency, Money};
-use projections::View;
-use projections::commerce::product::{ProductFilter, ProductView, Products, find, list as rows};
+use projections::commerce::product::{ProductFilter, ProductView, Products};
 use serde::Deserialize;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
@@ -17,51 +16,42 @@ use utoipa_axum::routes;
 
 use crate::answer::{Created, Done, Shown};
 use crate::app::App;
-use crate::extract::{Command, Creation, Cx, List, NoBody, Path, Query, Show};
+use crate::extract::{Command, Creation, Id, List, NoBody, Path, Query, Show};
 use crate::fresh::MinPosition;
-use crate::history::{self, Happened};
-use crate::page::{ListId, Page, Paging, filtered_by};
-use crate::problem::{Problem, Result};
-use crate::schema;
+use crate::history::Happened;
+use crate::page::{Page, Paging};
+use crate::problem::{FieldError, Problem, Result};
+use crate::read::Read;
+use crate::schema::Price;
+use crate::scope::needs;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(create, list))
-        .routes(routes!(show))
-        .routes(routes!(rename))
-        .routes(routes!(describe))
-        .routes(routes!(add_variant))
-        .routes(routes!(remove_variant))
-        .routes(routes!(set_price, remove_price))
-        .routes(routes!(archive))
-        .routes(routes!(restore))
-        .routes(routes!(history))
-}
-
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-struct OfProduct {
-    #[param(schema_with = schema::id::<ProductId>)]
-    id: ProductId,
+        .routes(needs(product::MANAGE, routes!(create)))
+        .routes(needs(product::READ, routes!(list)))
+        .routes(needs(product::READ, routes!(show)))
+        .routes(needs(product::MANAGE, routes!(rename)))
+        .routes(needs(product::MANAGE, routes!(describe)))
+        .routes(needs(product::MANAGE, routes!(add_variant)))
+        .routes(needs(product::MANAGE, routes!(remove_variant)))
+        .routes(needs(product::MANAGE, routes!(set_price, remove_price)))
+        .routes(needs(product::MANAGE, routes!(archive)))
+        .routes(needs(product::MANAGE, routes!(restore)))
+        .routes(needs(product::READ, routes!(history)))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 struct OfVariant {
-    #[param(schema_with = schema::id::<ProductId>)]
     id: ProductId,
-    #[param(schema_with = schema::sku)]
     sku: Sku,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 struct OfPrice {
-    #[param(schema_with = schema::id::<ProductId>)]
     id: ProductId,
-    #[param(schema_with = schema::sku)]
     sku: Sku,
-    #[param(schema_with = schema::currency)]
     currency: Currency,
 }
 
@@ -83,14 +73,13 @@ struct NewProduct {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewVariant {
-    #[schema(schema_with = schema::sku)]
     sku: Sku,
     #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     title: String,
     /// One per currency.
     #[serde(default)]
-    #[schema(value_type = Vec<schema::Price>, max_items = 50)]
-    prices: Vec<Money>,
+    #[schema(max_items = 50)]
+    prices: Vec<Price>,
     /// What tells it from its sisters: `{"size": "M"}`.
     #[serde(default)]
     #[schema(schema_with = attributes)]
@@ -99,7 +88,7 @@ struct NewVariant {
 
 impl From<NewVariant> for Variant {
     fn from(NewVariant { sku, title, prices, attributes }: NewVariant) -> Self {
-        Self { sku, title, prices, attributes }
+        Self { sku, title, prices: prices.into_iter().map(Into::into).collect(), attributes }
     }
 }
 
@@ -153,53 +142,40 @@ async fn create(Creation(cx, body): Creation<NewProduct>) -> Result<Created> {
 #[utoipa::path(get, path = "/api/ecommerce/products", tag = "product",
     params(ProductFilter, Paging, MinPosition), responses((status = 200, body = Page<ProductView>)))]
 async fn list(
-    State(app): State<App>,
-    Cx(cx): Cx,
+    read: Read,
     List(filter, paging, fresh): List<ProductFilter>,
 ) -> Result<Shown<Page<ProductView>>> {
-    cx.must(product::READ)?;
-    fresh.reached(&app, Products::NAME).await?;
-    let filtered = filtered_by(&filter);
-    let list = ListId { workspace: cx.workspace, name: Products::NAME, filter: &filtered };
-    let after = paging.after(&app.cursors, &list)?;
-    let seen = rows(&app.reads, cx.workspace, filter, (after, paging.limit())).await?;
-    Ok(Page::shown(seen, |after| app.cursors.seal(&list, after)))
+    read.page(filter, &paging, &fresh).await
 }
 
 /// Show a product.
 #[utoipa::path(get, path = "/api/ecommerce/products/{id}", tag = "product",
-    params(OfProduct, MinPosition), responses((status = 200, body = ProductView)))]
-async fn show(
-    State(app): State<App>,
-    Cx(cx): Cx,
-    Path(of): Path<OfProduct>,
-    Show(fresh): Show,
-) -> Result<Shown<ProductView>> {
-    cx.must(product::READ)?;
-    fresh.reached(&app, Products::NAME).await?;
-    let seen = find(&app.reads, cx.workspace, of.id).await?;
-    let body = seen.value.ok_or_else(Problem::not_found)?;
-    Ok(Shown { position: seen.position, version: Some(body.version), body })
+    params(Id<ProductId>, MinPosition), responses((status = 200, body = ProductView)))]
+async fn show(read: Read, Path(of): Path<Id<ProductId>>, Show(fresh): Show) -> Result<Shown<ProductView>> {
+    read.one::<Products>(of.id, &fresh).await
 }
 
 /// Rename a product.
 #[utoipa::path(post, path = "/api/ecommerce/products/{id}/rename", tag = "product",
-    params(OfProduct), request_body = ProductTitle, responses(Done))]
-async fn rename(Path(of): Path<OfProduct>, Command(cx, body): Command<ProductTitle>) -> Result<Done> {
+    params(Id<ProductId>), request_body = ProductTitle, responses(Done))]
+async fn rename(Path(of): Path<Id<ProductId>>, Command(cx, body): Command<ProductTitle>) -> Result<Done> {
     Ok(Done(product::rename(&cx, of.id, body.title).await?))
 }
 
 /// Describe a product anew, or no more.
 #[utoipa::path(put, path = "/api/ecommerce/products/{id}/description", tag = "product",
-    params(OfProduct), request_body = ProductDescription, responses(Done))]
-async fn describe(Path(of): Path<OfProduct>, Command(cx, body): Command<ProductDescription>) -> Result<Done> {
+    params(Id<ProductId>), request_body = ProductDescription, responses(Done))]
+async fn describe(
+    Path(of): Path<Id<ProductId>>,
+    Command(cx, body): Command<ProductDescription>,
+) -> Result<Done> {
     Ok(Done(product::describe(&cx, of.id, body.description).await?))
 }
 
 /// Add a variant to a product, and take its SKU for it.
 #[utoipa::path(post, path = "/api/ecommerce/products/{id}/variants", tag = "product",
-    params(OfProduct), request_body = NewVariant, responses(Done))]
-async fn add_variant(Path(of): Path<OfProduct>, Command(cx, body): Command<NewVariant>) -> Result<Done> {
+    params(Id<ProductId>), request_body = NewVariant, responses(Done))]
+async fn add_variant(Path(of): Path<Id<ProductId>>, Command(cx, body): Command<NewVariant>) -> Result<Done> {
     Ok(Done(product::add_variant(&cx, of.id, body.into()).await?))
 }
 
@@ -219,7 +195,11 @@ async fn remove_variant(Path(of): Path<OfVariant>, Command(cx, _): Command<NoBod
 #[utoipa::path(put, path = "/api/ecommerce/products/{id}/variants/{sku}/prices/{currency}", tag = "product",
     params(OfPrice), request_body = PriceAmount, responses(Done))]
 async fn set_price(Path(of): Path<OfPrice>, Command(cx, body): Command<PriceAmount>) -> Result<Done> {
-    let price = Money::new(body.amount, of.currency);
+    let currency = CurrencyInUse::try_from(of.currency).map_err(|reason| {
+        let error = FieldError::at("/currency".into(), "choice", reason.to_string());
+        Problem::validation(vec![error.of_query()])
+    })?;
+    let price = Money::new(body.amount, currency.into());
     Ok(Done(product::set_price(&cx, of.id, of.sku, price).await?))
 }
 
@@ -240,10 +220,10 @@ async fn remove_price(Path(of): Path<OfPrice>, Command(cx, _): Command<NoBody>) 
     post,
     path = "/api/ecommerce/products/{id}/archive",
     tag = "product",
-    params(OfProduct),
+    params(Id<ProductId>),
     responses(Done)
 )]
-async fn archive(Path(of): Path<OfProduct>, Command(cx, _): Command<NoBody>) -> Result<Done> {
+async fn archive(Path(of): Path<Id<ProductId>>, Command(cx, _): Command<NoBody>) -> Result<Done> {
     Ok(Done(product::archive(&cx, of.id).await?))
 }
 
@@ -252,22 +232,20 @@ async fn archive(Path(of): Path<OfProduct>, Command(cx, _): Command<NoBody>) -> 
     post,
     path = "/api/ecommerce/products/{id}/restore",
     tag = "product",
-    params(OfProduct),
+    params(Id<ProductId>),
     responses(Done)
 )]
-async fn restore(Path(of): Path<OfProduct>, Command(cx, _): Command<NoBody>) -> Result<Done> {
+async fn restore(Path(of): Path<Id<ProductId>>, Command(cx, _): Command<NoBody>) -> Result<Done> {
     Ok(Done(product::restore(&cx, of.id).await?))
 }
 
 /// Tell what has happened to a product.
 #[utoipa::path(get, path = "/api/ecommerce/products/{id}/history", tag = "product",
-    params(OfProduct, Paging, MinPosition), responses((status = 200, body = Page<Happened>)))]
+    params(Id<ProductId>, Paging, MinPosition), responses((status = 200, body = Page<Happened>)))]
 async fn history(
-    State(app): State<App>,
-    Cx(cx): Cx,
-    Path(of): Path<OfProduct>,
+    read: Read,
+    Path(of): Path<Id<ProductId>>,
     Query(paging, _): Query<Paging>,
 ) -> Result<Shown<Page<Happened>>> {
-    cx.must(product::READ)?;
-    history::of::<Product>(&app, &cx, of.id, &paging).await
+    read.history::<Product>(of.id, &paging).await
 }

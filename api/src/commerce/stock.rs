@@ -1,11 +1,9 @@
 //! `/api/ecommerce/stock`: how many of a SKU lie where.
 
-use axum::extract::State;
 use commands::commerce::stock;
 use domain::commerce::stock::Stock;
 use domain::ids::{Location, Sku, StockId};
-use projections::View;
-use projections::commerce::stock::{StockLevelFilter, StockLevelView, StockLevels, find, list as rows};
+use projections::commerce::stock::{StockLevelFilter, StockLevelView, StockLevels};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -13,29 +11,28 @@ use utoipa_axum::routes;
 
 use crate::answer::{Done, Shown};
 use crate::app::App;
-use crate::extract::{Creation, Cx, List, Path, Query, Show};
+use crate::extract::{Creation, List, Path, Query, Show};
 use crate::fresh::MinPosition;
-use crate::history::{self, Happened};
+use crate::history::Happened;
 use crate::openapi::KeyRequired;
-use crate::page::{ListId, Page, Paging, filtered_by};
-use crate::problem::{Problem, Result};
-use crate::schema;
+use crate::page::{Page, Paging};
+use crate::problem::Result;
+use crate::read::Read;
+use crate::scope::needs;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(show))
-        .routes(routes!(receive))
-        .routes(routes!(adjust))
-        .routes(routes!(history))
+        .routes(needs(stock::READ, routes!(list)))
+        .routes(needs(stock::READ, routes!(show)))
+        .routes(needs(stock::MANAGE, routes!(receive)))
+        .routes(needs(stock::MANAGE, routes!(adjust)))
+        .routes(needs(stock::READ, routes!(history)))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 struct OfStock {
-    #[param(schema_with = schema::sku)]
     sku: Sku,
-    #[param(schema_with = schema::location)]
     location: Location,
 }
 
@@ -68,33 +65,17 @@ struct StockAdjustment {
 #[utoipa::path(get, path = "/api/ecommerce/stock", tag = "stock",
     params(StockLevelFilter, Paging, MinPosition), responses((status = 200, body = Page<StockLevelView>)))]
 async fn list(
-    State(app): State<App>,
-    Cx(cx): Cx,
+    read: Read,
     List(filter, paging, fresh): List<StockLevelFilter>,
 ) -> Result<Shown<Page<StockLevelView>>> {
-    cx.must(stock::READ)?;
-    fresh.reached(&app, StockLevels::NAME).await?;
-    let filtered = filtered_by(&filter);
-    let list = ListId { workspace: cx.workspace, name: StockLevels::NAME, filter: &filtered };
-    let after = paging.after(&app.cursors, &list)?;
-    let seen = rows(&app.reads, cx.workspace, filter, (after, paging.limit())).await?;
-    Ok(Page::shown(seen, |after| app.cursors.seal(&list, after)))
+    read.page(filter, &paging, &fresh).await
 }
 
 /// Show how many of a SKU lie at a location, and how many of them can still be had.
 #[utoipa::path(get, path = "/api/ecommerce/stock/{sku}/{location}", tag = "stock",
     params(OfStock, MinPosition), responses((status = 200, body = StockLevelView)))]
-async fn show(
-    State(app): State<App>,
-    Cx(cx): Cx,
-    Path(of): Path<OfStock>,
-    Show(fresh): Show,
-) -> Result<Shown<StockLevelView>> {
-    cx.must(stock::READ)?;
-    fresh.reached(&app, StockLevels::NAME).await?;
-    let seen = find(&app.reads, cx.workspace, &of.id()).await?;
-    let body = seen.value.ok_or_else(Problem::not_found)?;
-    Ok(Shown { position: seen.position, version: Some(body.version), body })
+async fn show(read: Read, Path(of): Path<OfStock>, Show(fresh): Show) -> Result<Shown<StockLevelView>> {
+    read.one::<StockLevels>(of.id(), &fresh).await
 }
 
 /// Receive units.
@@ -115,11 +96,9 @@ async fn adjust(Path(of): Path<OfStock>, Creation(cx, body): Creation<StockAdjus
 #[utoipa::path(get, path = "/api/ecommerce/stock/{sku}/{location}/history", tag = "stock",
     params(OfStock, Paging, MinPosition), responses((status = 200, body = Page<Happened>)))]
 async fn history(
-    State(app): State<App>,
-    Cx(cx): Cx,
+    read: Read,
     Path(of): Path<OfStock>,
     Query(paging, _): Query<Paging>,
 ) -> Result<Shown<Page<Happened>>> {
-    cx.must(stock::READ)?;
-    history::of::<Stock>(&app, &cx, of.id(), &paging).await
+    read.history::<Stock>(of.id(), &paging).await
 }

@@ -1,71 +1,45 @@
 //! `/api/financial/payments`: money asked for, held and taken.
 
-use axum::extract::State;
 use commands::finance::payment;
 use domain::finance::payment::Payment;
 use domain::ids::PaymentId;
-use projections::View;
-use projections::finance::payment::{PaymentFilter, PaymentView, Payments, find, list as rows};
-use serde::Deserialize;
-use utoipa::IntoParams;
+use projections::finance::payment::{PaymentFilter, PaymentView, Payments};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::answer::{Done, Shown};
 use crate::app::App;
-use crate::extract::{Command, Cx, List, NoBody, Path, Query, Show};
+use crate::extract::{Command, Id, List, NoBody, Path, Query, Show};
 use crate::fresh::MinPosition;
-use crate::history::{self, Happened};
-use crate::page::{ListId, Page, Paging, filtered_by};
-use crate::problem::{Problem, Result};
-use crate::schema;
+use crate::history::Happened;
+use crate::page::{Page, Paging};
+use crate::problem::Result;
+use crate::read::Read;
+use crate::scope::needs;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(show))
-        .routes(routes!(cancel))
-        .routes(routes!(history))
-}
-
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-struct OfPayment {
-    #[param(schema_with = schema::id::<PaymentId>)]
-    id: PaymentId,
+        .routes(needs(payment::READ, routes!(list)))
+        .routes(needs(payment::READ, routes!(show)))
+        .routes(needs(payment::PAY, routes!(cancel)))
+        .routes(needs(payment::READ, routes!(history)))
 }
 
 /// List payments, the newest first.
 #[utoipa::path(get, path = "/api/financial/payments", tag = "payment",
     params(PaymentFilter, Paging, MinPosition), responses((status = 200, body = Page<PaymentView>)))]
 async fn list(
-    State(app): State<App>,
-    Cx(cx): Cx,
+    read: Read,
     List(filter, paging, fresh): List<PaymentFilter>,
 ) -> Result<Shown<Page<PaymentView>>> {
-    cx.must(payment::READ)?;
-    fresh.reached(&app, Payments::NAME).await?;
-    let filtered = filtered_by(&filter);
-    let list = ListId { workspace: cx.workspace, name: Payments::NAME, filter: &filtered };
-    let after = paging.after(&app.cursors, &list)?;
-    let seen = rows(&app.reads, cx.workspace, filter, (after, paging.limit())).await?;
-    Ok(Page::shown(seen, |after| app.cursors.seal(&list, after)))
+    read.page(filter, &paging, &fresh).await
 }
 
 /// Show a payment.
 #[utoipa::path(get, path = "/api/financial/payments/{id}", tag = "payment",
-    params(OfPayment, MinPosition), responses((status = 200, body = PaymentView)))]
-async fn show(
-    State(app): State<App>,
-    Cx(cx): Cx,
-    Path(of): Path<OfPayment>,
-    Show(fresh): Show,
-) -> Result<Shown<PaymentView>> {
-    cx.must(payment::READ)?;
-    fresh.reached(&app, Payments::NAME).await?;
-    let seen = find(&app.reads, cx.workspace, of.id).await?;
-    let body = seen.value.ok_or_else(Problem::not_found)?;
-    Ok(Shown { position: seen.position, version: Some(body.version), body })
+    params(Id<PaymentId>, MinPosition), responses((status = 200, body = PaymentView)))]
+async fn show(read: Read, Path(of): Path<Id<PaymentId>>, Show(fresh): Show) -> Result<Shown<PaymentView>> {
+    read.one::<Payments>(of.id, &fresh).await
 }
 
 /// Give a payment up, as long as nothing was captured.
@@ -73,22 +47,20 @@ async fn show(
     post,
     path = "/api/financial/payments/{id}/cancel",
     tag = "payment",
-    params(OfPayment),
+    params(Id<PaymentId>),
     responses(Done)
 )]
-async fn cancel(Path(of): Path<OfPayment>, Command(cx, _): Command<NoBody>) -> Result<Done> {
+async fn cancel(Path(of): Path<Id<PaymentId>>, Command(cx, _): Command<NoBody>) -> Result<Done> {
     Ok(Done(payment::cancel(&cx, of.id).await?))
 }
 
 /// Tell what has happened to a payment.
 #[utoipa::path(get, path = "/api/financial/payments/{id}/history", tag = "payment",
-    params(OfPayment, Paging, MinPosition), responses((status = 200, body = Page<Happened>)))]
+    params(Id<PaymentId>, Paging, MinPosition), responses((status = 200, body = Page<Happened>)))]
 async fn history(
-    State(app): State<App>,
-    Cx(cx): Cx,
-    Path(of): Path<OfPayment>,
+    read: Read,
+    Path(of): Path<Id<PaymentId>>,
     Query(paging, _): Query<Paging>,
 ) -> Result<Shown<Page<Happened>>> {
-    cx.must(payment::READ)?;
-    history::of::<Payment>(&app, &cx, of.id, &paging).await
+    read.history::<Payment>(of.id, &paging).await
 }

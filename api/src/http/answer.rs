@@ -15,6 +15,7 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Content, Ref, RefOr, Response as Documented, ResponseBuilder};
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
+use crate::decimal::WithDecimals;
 use crate::problem::REPLAYED;
 
 /// The position an answer is at, or shows.
@@ -99,7 +100,17 @@ pub struct Shown<T> {
 
 impl<T: Serialize> IntoResponse for Shown<T> {
     fn into_response(self) -> Response {
-        (headers(Some(Position(self.position)), self.version), Json(self.body)).into_response()
+        (headers(Some(Position(self.position)), self.version), Json(WithDecimals(&self.body))).into_response()
+    }
+}
+
+/// What was reckoned, and recorded nowhere.
+#[derive(Debug)]
+pub struct Reckoned<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Reckoned<T> {
+    fn into_response(self) -> Response {
+        Json(WithDecimals(&self.0)).into_response()
     }
 }
 

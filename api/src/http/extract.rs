@@ -11,8 +11,8 @@ mod query;
 pub use body::NoBody;
 pub(crate) use body::read as read_body;
 pub use command::{Command, Creation};
-pub use context::Cx;
-pub use path::Path;
+pub(crate) use context::context;
+pub use path::{Id, Path};
 pub use query::{List, NoFilter, Query, Show};
 
 use http::HeaderName;

@@ -55,7 +55,7 @@ impl Happened {
 ///
 /// # Errors
 /// `not-found` if nothing ever did.
-pub async fn of<A: Sourced>(
+pub(crate) async fn happened<A: Sourced>(
     app: &App,
     cx: &Context,
     id: impl Display,

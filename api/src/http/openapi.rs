@@ -2,6 +2,7 @@
 //!
 //! What every operation shares is added here, once: problems, the key, the headers of commands.
 
+mod flat;
 mod strict;
 
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
@@ -16,7 +17,9 @@ use crate::answer::outcome_schema;
 use crate::problem::{FieldError, Told};
 
 /// The name of the key's security scheme.
-const KEY: &str = "api_key";
+pub(crate) const KEY: &str = "api_key";
+/// Scopes that an operation uses only where the request asks for what takes them.
+pub(crate) const OPTIONAL_SCOPES: &str = "x-optional-scopes";
 const KEY_HEADER: &str = "Idempotency-Key";
 
 /// Says of a command that adds to what is there that its key is required, as of all that make something new.
@@ -62,7 +65,7 @@ pub fn completed(mut document: OpenApi) -> OpenApi {
         let PathItem { get, post, put, patch, delete, .. } = item;
         get.iter_mut().for_each(complete);
         [post, put, patch, delete].into_iter().flatten().for_each(|operation| {
-            if operation.security.is_some() {
+            if is_open(operation) {
                 // What another service tells, signed and with names of its own, is no command of a client.
                 return complete(operation);
             }
@@ -76,12 +79,18 @@ pub fn completed(mut document: OpenApi) -> OpenApi {
             complete(operation);
         });
     }
+    flat::document(&mut document);
     strict::document(&mut document);
     document
 }
 
 fn of<T: ToSchema>() -> (String, RefOr<Schema>) {
     (T::name().into_owned(), T::schema())
+}
+
+/// Whether it asks for no key.
+fn is_open(operation: &Operation) -> bool {
+    operation.security.iter().flatten().any(|requirement| *requirement == SecurityRequirement::default())
 }
 
 fn complete(operation: &mut Operation) {
@@ -97,8 +106,13 @@ fn complete(operation: &mut Operation) {
             parameter.required = Required::True;
         }
     }
-    if operation.security.is_none() {
-        operation.security = Some(vec![SecurityRequirement::new(KEY, Vec::<String>::new())]);
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            // A response must have one; what it is of says what it shows.
+            response.description = operation.summary.clone().unwrap_or_default();
+        }
     }
     let problem = ResponseBuilder::new()
         .description("A problem: `status` and `code` say which.")

@@ -52,14 +52,6 @@ impl<R> Page<R> {
     }
 }
 
-/// What a list is filtered by, in one form for one meaning (see [`ListId::filter`]).
-///
-/// # Panics
-/// If the filter is not to be written as JSON.
-pub fn filtered_by(filter: &impl Serialize) -> String {
-    serde_json::to_string(filter).expect("a filter is JSON")
-}
-
 /// Which piece of a list.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

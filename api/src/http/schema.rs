@@ -7,13 +7,31 @@ use std::any::TypeId;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, RwLock};
 
+use domain::currency::{Currency, CurrencyInUse};
+use domain::money::Money;
 use jsonschema::error::ValidationErrorKind as Wrong;
 use jsonschema::{Draft, ValidationError, Validator};
-pub use projections::schema::{Money, Price, currency, id, id_if_any, location, one_of, sku};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::problem::FieldError;
+
+/// An amount of money that is not below 0, as a client gives it.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// In minor units: 1234 is 12.34 US dollars, or 1234 yen.
+    #[schema(minimum = 0)]
+    amount: i64,
+    currency: CurrencyInUse,
+}
+
+impl From<Price> for Money {
+    fn from(Price { amount, currency }: Price) -> Self {
+        Self { amount, currency: currency.into() }
+    }
+}
 
 static CHECKS: LazyLock<RwLock<HashMap<TypeId, Arc<Check>>>> = LazyLock::new(RwLock::default);
 
@@ -87,7 +105,8 @@ fn tell(error: &ValidationError<'_>, into: &mut Vec<FieldError>) {
         kind => {
             let detail = match kind {
                 Wrong::OneOfNotValid { .. } | Wrong::AnyOf { .. } | Wrong::Enum { .. } => {
-                    "is none of what may stand here".to_owned()
+                    not_in_use(error.instance())
+                        .unwrap_or_else(|| "is none of what may stand here".to_owned())
                 }
                 Wrong::Format { format } => format!("is no {format}"),
                 _ => error.masked_with("this").to_string(),
@@ -95,6 +114,12 @@ fn tell(error: &ValidationError<'_>, into: &mut Vec<FieldError>) {
             into.push(FieldError::at(here, code(kind), detail));
         }
     }
+}
+
+/// Why a currency is not among those that may stand somewhere, if it is one.
+fn not_in_use(value: &Value) -> Option<String> {
+    let currency: Currency = value.as_str()?.parse().ok()?;
+    currency.in_use().err().map(|reason| reason.to_string())
 }
 
 /// Of several alternatives the one that was meant: the only one whose type (or tag) fits.
@@ -140,21 +165,17 @@ pub(crate) fn escaped(step: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use domain::ids::ProductId;
-    use serde::Deserialize;
-
     use super::*;
+    use domain::ids::ProductId;
 
     #[derive(Deserialize, ToSchema)]
     #[serde(deny_unknown_fields)]
     #[expect(dead_code, reason = "only its schema is looked at")]
     struct Line {
-        #[schema(schema_with = id::<ProductId>)]
-        product: String,
+        product: ProductId,
         #[schema(minimum = 1, maximum = 1000)]
         quantity: i64,
-        #[schema(value_type = Option<Price>)]
-        discount: Option<i64>,
+        discount: Option<Price>,
     }
 
     #[derive(Deserialize, ToSchema)]

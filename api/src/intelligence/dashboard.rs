@@ -1,6 +1,5 @@
 //! `/api/dashboard`: how the business does.
 
-use axum::extract::State;
 use chrono::{Days, NaiveDate};
 use projections::View;
 use projections::intelligence::dashboard::{Dashboard, DashboardView, Grouping, Range, figures};
@@ -11,9 +10,11 @@ use utoipa_axum::routes;
 
 use crate::answer::Shown;
 use crate::app::App;
-use crate::extract::{Cx, Query};
+use crate::extract::Query;
 use crate::fresh::MinPosition;
 use crate::problem::{FieldError, Problem, Result};
+use crate::read::Read;
+use crate::scope::needs;
 
 /// Looking at figures.
 const READ: &str = "dashboard:read";
@@ -22,7 +23,7 @@ const USUAL_DAYS: Days = Days::new(30);
 const MOST_DAYS: i64 = 3_660;
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(show))
+    OpenApiRouter::new().routes(needs(READ, routes!(show)))
 }
 
 /// Which days are asked for, and how they are shown.
@@ -64,15 +65,10 @@ impl DashboardRange {
 /// Show revenue, refunds, orders and what sells best, over a range of days.
 #[utoipa::path(get, path = "/api/dashboard", tag = "dashboard",
     params(DashboardRange, MinPosition), responses((status = 200, body = DashboardView)))]
-async fn show(
-    State(app): State<App>,
-    Cx(cx): Cx,
-    Query(asked, fresh): Query<DashboardRange>,
-) -> Result<Shown<DashboardView>> {
-    cx.must(READ)?;
-    let range = asked.days(cx.now().date_naive())?;
-    fresh.reached(&app, Dashboard::NAME).await?;
-    let seen = figures(&app.reads, cx.workspace, range).await?;
+async fn show(read: Read, Query(asked, fresh): Query<DashboardRange>) -> Result<Shown<DashboardView>> {
+    let range = asked.days(read.cx.now().date_naive())?;
+    fresh.reached(&read.app, Dashboard::NAME).await?;
+    let seen = figures(&read.app.reads, read.cx.workspace, range).await?;
     Ok(Shown { position: seen.position, version: None, body: seen.value })
 }
 

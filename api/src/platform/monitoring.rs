@@ -1,20 +1,20 @@
 //! `/api/monitoring`: how far everything that reacts is behind the log.
 
 use axum::Json;
-use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::extract::Cx;
 use crate::platform::OPERATE;
 use crate::port::SubscriptionState;
 use crate::problem::Result;
+use crate::read::Read;
+use crate::scope::needs;
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(subscriptions))
+    OpenApiRouter::new().routes(needs(OPERATE, routes!(subscriptions)))
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,8 +26,7 @@ struct Monitoring {
 
 /// How far every subscription is behind the log, and what is parked.
 #[utoipa::path(get, path = "/api/monitoring/subscriptions", tag = "platform", responses((status = 200, body = Monitoring)))]
-async fn subscriptions(State(app): State<App>, Cx(cx): Cx) -> Result<Json<Monitoring>> {
-    cx.must(OPERATE)?;
-    let subscriptions = app.subscriptions.all().await?;
-    Ok(Json(Monitoring { head: app.store.head().await?, subscriptions }))
+async fn subscriptions(read: Read) -> Result<Json<Monitoring>> {
+    let subscriptions = read.app.subscriptions.all().await?;
+    Ok(Json(Monitoring { head: read.app.store.head().await?, subscriptions }))
 }

@@ -171,6 +171,7 @@ pub struct Submission {
 
 /// Some units of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = OrderUnits))]
 pub struct Units {
     pub line: LineId,
     pub quantity: u32,
@@ -178,6 +179,7 @@ pub struct Units {
 
 /// What a carrier says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CarrierFact {
     pub kind: CarrierFactKind,
     pub at: DateTime<Utc>,
@@ -188,6 +190,7 @@ pub struct CarrierFact {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CarrierFactKind {
     HandedOver,
@@ -201,6 +204,7 @@ pub enum CarrierFactKind {
 
 /// Who sees to stock and money of a placed order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, AsRefStr)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = OrderSettlement))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Settlement {
@@ -214,6 +218,7 @@ pub enum Settlement {
 
 /// Why an order may be confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, AsRefStr)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = OrderBasis))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Basis {
@@ -225,6 +230,7 @@ pub enum Basis {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, AsRefStr)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = OrderCancelReason))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum CancelReason {
@@ -237,6 +243,7 @@ pub enum CancelReason {
 
 /// How returned goods arrive: damaged ones are written off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, AsRefStr)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = ReturnCondition))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Condition {
@@ -246,6 +253,7 @@ pub enum Condition {
 
 /// Where an order stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, AsRefStr)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = OrderStatus))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Phase {

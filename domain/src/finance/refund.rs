@@ -126,6 +126,7 @@ pub enum RefundEvent {
 
 /// Why money is given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, AsRefStr, EnumString)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = RefundReason))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Reason {
@@ -141,6 +142,7 @@ pub enum Reason {
 
 /// The part of a refund that is for one line of the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RefundLine {
     pub line: LineId,
     pub amount: Money,
@@ -158,6 +160,7 @@ pub enum RefundFact {
 
 /// How a refund stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, AsRefStr, EnumString)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum RefundStatus {

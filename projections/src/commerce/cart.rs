@@ -1,49 +1,34 @@
 //! Carts, as their buyers see them.
 
-use chrono::{DateTime, Utc};
 use domain::commerce::cart::{Cart, CartEvent as E};
-use domain::ids::{CartId, CustomerId, OrderId, Sku, WorkspaceId};
-use domain::kernel::{Decider, Recorded, Unreadable};
+use domain::ids::{CartId, CustomerId, OrderId, Sku};
+use domain::kernel::Recorded;
 use domain::money::Currency;
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
-use sqlx::types::Json;
 use utoipa::ToSchema;
 
-use crate::reading::Seen;
-use crate::schema;
-use crate::view::{RowKey, Touches, Unfoldable, View};
+use crate::stream::{Stem, StreamView};
+use crate::view::Unfoldable;
 
 /// A cart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CartView {
-    #[schema(schema_with = schema::id::<WorkspaceId>)]
-    pub workspace_id: WorkspaceId,
-    #[schema(schema_with = schema::id::<CartId>)]
-    pub id: CartId,
+    #[serde(flatten)]
+    #[schema(inline)]
+    pub stem: Stem<CartId>,
     /// Whose it is; nobody's while the buyer is a guest.
-    #[schema(schema_with = schema::id_if_any::<CustomerId>)]
     pub customer: Option<CustomerId>,
-    #[schema(schema_with = schema::currency)]
     pub currency: Currency,
     /// Ordered by SKU.
     pub lines: Vec<CartLineView>,
     pub status: CartStatus,
     /// The order it became.
-    #[schema(schema_with = schema::id_if_any::<OrderId>)]
     pub order_id: Option<OrderId>,
-    /// How many events made it: its ETag.
-    pub version: i64,
-    /// When its opening was recorded.
-    pub created_at: DateTime<Utc>,
-    /// When its last change was recorded.
-    pub updated_at: DateTime<Utc>,
 }
 
 /// So many of a SKU.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CartLineView {
-    #[schema(schema_with = schema::sku)]
     pub sku: Sku,
     pub quantity: i64,
 }
@@ -60,75 +45,39 @@ pub enum CartStatus {
 /// Carts by id.
 pub struct Carts;
 
-impl View for Carts {
+impl StreamView for Carts {
     const NAME: &'static str = "cart";
-    const LISTENS_TO: &'static [&'static str] = &[Cart::NAME];
-    const BY_STREAM: bool = true;
+    type Of = Cart;
+    type Id = CartId;
     type Row = CartView;
 
-    fn touches(event: &Recorded) -> Result<Touches, Unreadable> {
-        Ok(Touches::stream_of::<Cart>(event))
+    fn stem(row: &mut CartView) -> &mut Stem<CartId> {
+        &mut row.stem
     }
 
-    fn fold(_: &RowKey, row: Option<CartView>, event: &Recorded) -> Result<Option<CartView>, Unfoldable> {
-        let Some(happened) = event.of::<Cart>()? else { return Ok(row) };
-        let row = match (row, happened) {
-            (None, &E::Opened { customer, currency }) => Some(CartView {
-                workspace_id: event.workspace,
-                id: event.id_as()?,
-                customer,
-                currency,
-                lines: Vec::new(),
-                status: CartStatus::Open,
-                order_id: None,
-                version: 0,
-                created_at: event.recorded_at,
-                updated_at: event.recorded_at,
-            }),
-            (Some(row), happened) => Some(row.after(happened)),
-            (None, _) => None,
-        };
-        Ok(row.map(|row| CartView { version: event.sequence, updated_at: event.recorded_at, ..row }))
+    fn begun(stem: Stem<CartId>, happened: &E, _: &Recorded) -> Option<CartView> {
+        let &E::Opened { customer, currency } = happened else { return None };
+        let (lines, status, order_id) = (Vec::new(), CartStatus::Open, None);
+        Some(CartView { stem, customer, currency, lines, status, order_id })
     }
-}
 
-impl CartView {
-    fn after(mut self, happened: &E) -> Self {
+    fn apply(row: &mut CartView, happened: &E, _: &Recorded) -> Result<(), Unfoldable> {
         match happened {
             E::Opened { .. } => {}
             E::LineSet { sku, quantity } => {
-                self.lines.retain(|line| line.sku != *sku);
-                self.lines.push(CartLineView { sku: sku.clone(), quantity: *quantity });
-                self.lines.sort_by(|a, b| a.sku.cmp(&b.sku));
+                row.lines.retain(|line| line.sku != *sku);
+                row.lines.push(CartLineView { sku: sku.clone(), quantity: *quantity });
+                row.lines.sort_by(|a, b| a.sku.cmp(&b.sku));
             }
-            E::LineRemoved { sku } => self.lines.retain(|line| line.sku != *sku),
-            E::Assigned { customer } => self.customer = Some(*customer),
+            E::LineRemoved { sku } => row.lines.retain(|line| line.sku != *sku),
+            E::Assigned { customer } => row.customer = Some(*customer),
             E::CheckedOut { order, .. } => {
-                (self.status, self.order_id) = (CartStatus::CheckedOut, Some(*order));
+                (row.status, row.order_id) = (CartStatus::CheckedOut, Some(*order));
             }
-            E::Abandoned => self.status = CartStatus::Abandoned,
+            E::Abandoned => row.status = CartStatus::Abandoned,
         }
-        self
+        Ok(())
     }
-}
-
-/// One cart.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn find(
-    db: &PgPool,
-    workspace: WorkspaceId,
-    id: CartId,
-) -> Result<Seen<Option<CartView>>, sqlx::Error> {
-    let found = sqlx::query!(
-        r#"select s.position, to_jsonb(t) as "row: Json<CartView>"
-           from subscriptions s left join read.cart t on t.workspace_id = $1 and t.id = $2
-           where s.name = 'cart'"#,
-        workspace.to_string(),
-        id.to_string()
-    );
-    Ok(Seen::one(found.fetch_optional(db).await?.map(|found| (found.position, found.row))))
 }
 
 #[cfg(test)]
@@ -174,10 +123,10 @@ mod tests {
         ];
         let mine = row(MINE, &events).unwrap();
         assert_eq!(lines(&mine), [("bulb", 4), ("lamp", 3)]);
-        assert_eq!((mine.customer, mine.status, mine.version), (Some(ANN), CartStatus::Open, 5));
+        assert_eq!((mine.customer, mine.status, mine.stem.version), (Some(ANN), CartStatus::Open, 5));
         let yours = row(YOURS, &events).unwrap();
         assert_eq!(lines(&yours), []);
-        assert_eq!((yours.customer, yours.status, yours.version), (None, CartStatus::Abandoned, 4));
+        assert_eq!((yours.customer, yours.status, yours.stem.version), (None, CartStatus::Abandoned, 4));
     }
 
     #[test]

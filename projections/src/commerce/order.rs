@@ -11,42 +11,41 @@ use domain::commerce::order::{
     Condition, Contents, Counters, FulfilledLine, FulfilmentStatus, Line, Observed, Order, OrderEvent,
     PaymentStatus, Phase, Placed, ReturnStatus, Terms, Units,
 };
-use domain::ids::{FulfilmentId, LineId, ReturnId};
-use domain::kernel::{Decider, Recorded, Unreadable};
+use domain::ids::{FulfilmentId, LineId, OrderId, ReturnId};
+use domain::kernel::Recorded;
 use domain::money::Money;
 
-pub use self::list::{OrderFilter, OrderSort, find, list};
-pub use self::row::{
-    FulfilmentStage, FulfilmentView, LineSchema, OrderLineView, OrderView, Received, ReturnView,
-};
-use crate::view::{RowKey, Touches, Unfoldable, View};
+pub use self::list::{OrderFilter, OrderSort};
+pub use self::row::{FulfilmentStage, FulfilmentView, OrderLineView, OrderView, Received, ReturnView};
+use crate::stream::{Stem, StreamView};
+use crate::view::Unfoldable;
 
 /// Read model `order`.
 pub struct Orders;
 
-impl View for Orders {
+impl StreamView for Orders {
     const NAME: &'static str = "order";
-    const LISTENS_TO: &'static [&'static str] = &[Order::NAME];
-    const BY_STREAM: bool = true;
+    type Of = Order;
+    type Id = OrderId;
     type Row = OrderView;
 
-    fn touches(event: &Recorded) -> Result<Touches, Unreadable> {
-        Ok(Touches::stream_of::<Order>(event))
+    fn stem(row: &mut OrderView) -> &mut Stem<OrderId> {
+        &mut row.stem
     }
 
-    fn fold(_: &RowKey, row: Option<OrderView>, event: &Recorded) -> Result<Option<OrderView>, Unfoldable> {
-        let Some(happened) = event.of::<Order>()? else { return Ok(row) };
-        let Some(mut row) = row.or_else(|| OrderView::begun(event, happened)) else { return Ok(None) };
+    fn begun(stem: Stem<OrderId>, happened: &OrderEvent, first: &Recorded) -> Option<OrderView> {
+        OrderView::begun(stem, happened, first)
+    }
+
+    fn apply(row: &mut OrderView, happened: &OrderEvent, event: &Recorded) -> Result<(), Unfoldable> {
         row.take_in(happened, event)?;
         row.derive();
-        row.updated_at = event.effective_at;
-        row.version = event.sequence;
-        Ok(Some(row))
+        Ok(())
     }
 }
 
 impl OrderView {
-    fn begun(event: &Recorded, happened: &OrderEvent) -> Option<Self> {
+    fn begun(stem: Stem<OrderId>, happened: &OrderEvent, first: &Recorded) -> Option<Self> {
         let (customer_id, currency, reference) = match happened {
             OrderEvent::DraftCreated { customer, currency, reference } => {
                 (*customer, *currency, reference.clone())
@@ -58,8 +57,8 @@ impl OrderView {
         };
         let nothing = Money::zero(currency);
         Some(Self {
-            workspace_id: event.workspace,
-            id: event.id.parse().ok()?,
+            stem,
+            effective_at: first.effective_at,
             customer_id,
             reference,
             currency,
@@ -95,9 +94,6 @@ impl OrderView {
             placed_at: None,
             confirmed_at: None,
             closed_at: None,
-            created_at: event.effective_at,
-            updated_at: event.effective_at,
-            version: 0,
         })
     }
 

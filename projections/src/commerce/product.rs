@@ -2,49 +2,38 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use domain::commerce::product::{Product, ProductEvent as E, Variant};
-use domain::ids::{ProductId, Sku, WorkspaceId};
-use domain::kernel::{Decider, Recorded, Unreadable};
+use domain::ids::{ProductId, Sku};
+use domain::kernel::Recorded;
 use domain::money::Money;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sqlx::PgPool;
 use sqlx::types::Json;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::reading::{After, Listing, Order, Page, Seen};
-use crate::schema;
-use crate::view::{RowKey, Touches, Unfoldable, View};
+use crate::reading::{Filter, Listing, Order};
+use crate::stream::{Stem, StreamView};
+use crate::view::Unfoldable;
 
 /// A product.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ProductView {
-    #[schema(schema_with = schema::id::<WorkspaceId>)]
-    pub workspace_id: WorkspaceId,
-    #[schema(schema_with = schema::id::<ProductId>)]
-    pub id: ProductId,
+    #[serde(flatten)]
+    #[schema(inline)]
+    pub stem: Stem<ProductId>,
     pub title: String,
     pub description: Option<String>,
     pub variants: Vec<VariantView>,
     /// Whether it is off sale.
     pub archived: bool,
-    /// How many events made it: its ETag.
-    pub version: i64,
-    /// When its creation was recorded.
-    pub created_at: DateTime<Utc>,
-    /// When its last change was recorded.
-    pub updated_at: DateTime<Utc>,
 }
 
 /// One form of a product that can be sold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct VariantView {
-    #[schema(schema_with = schema::sku)]
     pub sku: Sku,
     pub title: String,
     /// One per currency, ordered by it.
-    #[schema(value_type = Vec<schema::Money>)]
     pub prices: Vec<Money>,
     /// What tells it from its sisters.
     pub attributes: BTreeMap<String, String>,
@@ -60,63 +49,45 @@ impl From<&Variant> for VariantView {
 /// Products by id.
 pub struct Products;
 
-impl View for Products {
+impl StreamView for Products {
     const NAME: &'static str = "product";
-    const LISTENS_TO: &'static [&'static str] = &[Product::NAME];
-    const BY_STREAM: bool = true;
+    type Of = Product;
+    type Id = ProductId;
     type Row = ProductView;
 
-    fn touches(event: &Recorded) -> Result<Touches, Unreadable> {
-        Ok(Touches::stream_of::<Product>(event))
+    fn stem(row: &mut ProductView) -> &mut Stem<ProductId> {
+        &mut row.stem
     }
 
-    fn fold(
-        _: &RowKey,
-        row: Option<ProductView>,
-        event: &Recorded,
-    ) -> Result<Option<ProductView>, Unfoldable> {
-        let Some(happened) = event.of::<Product>()? else { return Ok(row) };
-        let row = match (row, happened) {
-            (None, E::Created { title, description, variants }) => Some(ProductView {
-                workspace_id: event.workspace,
-                id: event.id_as()?,
-                title: title.clone(),
-                description: description.clone(),
-                variants: variants.iter().map(VariantView::from).collect(),
-                archived: false,
-                version: 0,
-                created_at: event.recorded_at,
-                updated_at: event.recorded_at,
-            }),
-            (Some(row), happened) => Some(row.after(happened)),
-            (None, _) => None,
-        };
-        Ok(row.map(|row| ProductView { version: event.sequence, updated_at: event.recorded_at, ..row }))
+    fn begun(stem: Stem<ProductId>, happened: &E, _: &Recorded) -> Option<ProductView> {
+        let E::Created { title, description, variants } = happened.clone() else { return None };
+        let variants = variants.iter().map(VariantView::from).collect();
+        Some(ProductView { stem, title, description, variants, archived: false })
     }
-}
 
-impl ProductView {
-    fn after(mut self, happened: &E) -> Self {
+    fn apply(row: &mut ProductView, happened: &E, _: &Recorded) -> Result<(), Unfoldable> {
         match happened {
             E::Created { .. } => {}
-            E::Renamed { title } => self.title.clone_from(title),
-            E::Described { description } => self.description.clone_from(description),
-            E::VariantAdded(variant) => self.variants.push(variant.into()),
-            E::VariantRemoved { sku } => self.variants.retain(|variant| variant.sku != *sku),
-            E::PriceSet { sku, price } => self.reprice(sku, |prices| {
+            E::Renamed { title } => row.title.clone_from(title),
+            E::Described { description } => row.description.clone_from(description),
+            E::VariantAdded(variant) => row.variants.push(variant.into()),
+            E::VariantRemoved { sku } => row.variants.retain(|variant| variant.sku != *sku),
+            E::PriceSet { sku, price } => row.reprice(sku, |prices| {
                 prices.retain(|other| other.currency != price.currency);
                 prices.push(*price);
                 prices.sort_by_key(|price| price.currency);
             }),
             E::PriceRemoved { sku, currency } => {
-                self.reprice(sku, |prices| prices.retain(|price| price.currency != *currency));
+                row.reprice(sku, |prices| prices.retain(|price| price.currency != *currency));
             }
-            E::Archived => self.archived = true,
-            E::Restored => self.archived = false,
+            E::Archived => row.archived = true,
+            E::Restored => row.archived = false,
         }
-        self
+        Ok(())
     }
+}
 
+impl ProductView {
     fn reprice(&mut self, sku: &Sku, change: impl FnOnce(&mut Vec<Money>)) {
         if let Some(variant) = self.variants.iter_mut().find(|variant| variant.sku == *sku) {
             change(&mut variant.prices);
@@ -129,16 +100,16 @@ impl ProductView {
 #[into_params(parameter_in = Query)]
 pub struct ProductFilter {
     /// Only those on sale (`false`), or only those off sale (`true`).
-    #[param(required = false, nullable = false)]
+    #[param(nullable = false)]
     pub archived: Option<bool>,
     /// Only the one with a variant of this SKU.
-    #[param(required = false, schema_with = schema::sku)]
+    #[param(inline, nullable = false)]
     pub sku: Option<Sku>,
     /// Only those whose title contains this, whatever the case.
-    #[param(required = false, nullable = false, min_length = 1, max_length = 200)]
+    #[param(nullable = false, min_length = 1, max_length = 200)]
     pub title: Option<String>,
     /// What they are ordered by; backwards after `-`. The newest first if it is not said.
-    #[param(required = false, inline)]
+    #[param(inline)]
     #[serde(default)]
     pub sort: ProductSort,
 }
@@ -157,53 +128,26 @@ pub enum ProductSort {
     TitleBackwards,
 }
 
-impl ProductSort {
-    fn order(self) -> Order {
-        match self {
-            Self::Oldest => Order::by("created_at", "timestamptz"),
-            Self::Newest => Order::by("created_at", "timestamptz").descending(),
-            Self::Title => Order::by("title", "text"),
-            Self::TitleBackwards => Order::by("title", "text").descending(),
+impl Filter for ProductFilter {
+    type Of = Products;
+
+    fn order(&self) -> Order {
+        match self.sort {
+            ProductSort::Oldest => Order::by("created_at", "timestamptz"),
+            ProductSort::Newest => Order::by("created_at", "timestamptz").descending(),
+            ProductSort::Title => Order::by("title", "text"),
+            ProductSort::TitleBackwards => Order::by("title", "text").descending(),
         }
     }
-}
 
-/// One product.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn find(
-    db: &PgPool,
-    workspace: WorkspaceId,
-    id: ProductId,
-) -> Result<Seen<Option<ProductView>>, sqlx::Error> {
-    let found = sqlx::query!(
-        r#"select s.position, to_jsonb(t) as "row: Json<ProductView>"
-           from subscriptions s left join read.product t on t.workspace_id = $1 and t.id = $2
-           where s.name = 'product'"#,
-        workspace.to_string(),
-        id.to_string()
-    );
-    Ok(Seen::one(found.fetch_optional(db).await?.map(|found| (found.position, found.row))))
-}
-
-/// Products of a workspace, a page at a time.
-///
-/// # Errors
-/// If the database does not answer, or if `after` is not of this list.
-pub async fn list(
-    db: &PgPool,
-    workspace: WorkspaceId,
-    filter: ProductFilter,
-    (after, limit): (Option<After>, usize),
-) -> Result<Seen<Page<ProductView>>, sqlx::Error> {
-    let sku = filter.sku.map(|sku| Json(json!([{ "sku": sku }])));
-    Listing::<Products>::of(workspace, filter.sort.order())
-        .only("t.archived = ", filter.archived, "")
-        .only("t.variants @> ", sku, "")
-        .only("strpos(lower(t.title), lower(", filter.title, ")) > 0")
-        .page(db, after, limit)
-        .await
+    fn narrow(self, list: Listing<Products>) -> Listing<Products> {
+        let sku = self.sku.map(|sku| Json(json!([{ "sku": sku }])));
+        list.only("t.archived = ", self.archived, "").only("t.variants @> ", sku, "").only(
+            "strpos(lower(t.title), lower(",
+            self.title,
+            ")) > 0",
+        )
+    }
 }
 
 #[cfg(test)]
@@ -249,10 +193,13 @@ mod tests {
             (LAMP, E::Archived),
         ];
         let lamp = row(LAMP, &events).unwrap();
-        assert_eq!((lamp.id.to_string(), lamp.title.as_str()), (LAMP.to_owned(), "Lamp"));
-        assert_eq!((lamp.description.as_deref(), lamp.archived, lamp.version), (Some("Bright"), true, 3));
+        assert_eq!((lamp.stem.id.to_string(), lamp.title.as_str()), (LAMP.to_owned(), "Lamp"));
+        assert_eq!(
+            (lamp.description.as_deref(), lamp.archived, lamp.stem.version),
+            (Some("Bright"), true, 3)
+        );
         let chair = row(CHAIR, &events).unwrap();
-        assert_eq!((chair.title.as_str(), chair.archived, chair.version), ("Armchair", false, 2));
+        assert_eq!((chair.title.as_str(), chair.archived, chair.stem.version), ("Armchair", false, 2));
         assert_eq!(chair.variants, []);
     }
 
@@ -283,7 +230,7 @@ mod tests {
         ];
         let lamp = row(LAMP, &events).unwrap();
         assert_eq!(lamp.variants, [VariantView::from(&variant("large", vec![eur(1)]))]);
-        assert_eq!(lamp.version, 3);
+        assert_eq!(lamp.stem.version, 3);
     }
 
     #[test]

@@ -2,29 +2,23 @@
 //!
 //! What a reader sees is what a checkout sees: an expired reservation counts until its expiry is recorded.
 
-use chrono::{DateTime, Utc};
 use domain::commerce::stock::{Condition, Reservation, Stock, StockEvent as E};
-use domain::ids::{Location, Sku, StockId, WorkspaceId};
-use domain::kernel::{Decider, Recorded, Unreadable};
+use domain::ids::{Location, Sku, StockId};
+use domain::kernel::Recorded;
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
-use sqlx::types::Json;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::reading::{After, Listing, Order, Page, Seen};
-use crate::schema;
-use crate::view::{RowKey, Touches, Unfoldable, View};
+use crate::reading::{Filter, Listing, Order};
+use crate::stream::{Stem, StreamView};
+use crate::view::Unfoldable;
 
 /// How many of a SKU lie at a location.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StockLevelView {
-    #[schema(schema_with = schema::id::<WorkspaceId>)]
-    pub workspace_id: WorkspaceId,
-    #[schema(schema_with = schema::stock_id)]
-    pub id: StockId,
-    #[schema(schema_with = schema::sku)]
+    #[serde(flatten)]
+    #[schema(inline)]
+    pub stem: Stem<StockId>,
     pub sku: Sku,
-    #[schema(schema_with = schema::location)]
     pub location: Location,
     /// How many lie there, held or not.
     pub on_hand: i64,
@@ -34,77 +28,49 @@ pub struct StockLevelView {
     pub committed: i64,
     /// How many can be reserved; below 0 where more is promised on backorder than is on hand.
     pub available: i64,
-    /// How many events made it: its ETag.
-    pub version: i64,
-    /// When its last change was recorded.
-    pub updated_at: DateTime<Utc>,
 }
 
 /// Stock levels by SKU and location.
 pub struct StockLevels;
 
-impl View for StockLevels {
+impl StreamView for StockLevels {
     const NAME: &'static str = "stock_level";
-    const LISTENS_TO: &'static [&'static str] = &[Stock::NAME];
-    const BY_STREAM: bool = true;
+    type Of = Stock;
+    type Id = StockId;
     type Row = StockLevelView;
 
-    fn touches(event: &Recorded) -> Result<Touches, Unreadable> {
-        Ok(Touches::stream_of::<Stock>(event))
+    fn stem(row: &mut StockLevelView) -> &mut Stem<StockId> {
+        &mut row.stem
     }
 
-    fn fold(
-        _: &RowKey,
-        row: Option<StockLevelView>,
-        event: &Recorded,
-    ) -> Result<Option<StockLevelView>, Unfoldable> {
-        let Some(happened) = event.of::<Stock>()? else { return Ok(row) };
-        let row = match row {
-            Some(row) => row,
-            None => StockLevelView::nothing(event)?,
+    fn begun(stem: Stem<StockId>, _: &E, _: &Recorded) -> Option<StockLevelView> {
+        let StockId { sku, location } = stem.id.clone();
+        Some(StockLevelView { stem, sku, location, on_hand: 0, reserved: 0, committed: 0, available: 0 })
+    }
+
+    fn apply(row: &mut StockLevelView, happened: &E, _: &Recorded) -> Result<(), Unfoldable> {
+        let moved = match *happened {
+            E::Received { quantity } => row.moved(quantity, 0, 0),
+            E::Adjusted { delta, .. } => row.moved(delta, 0, 0),
+            E::Returned { quantity, condition: Condition::Good, .. } => row.moved(quantity, 0, 0),
+            E::Returned { condition: Condition::Damaged, .. } => Some(()),
+            E::Reserved(Reservation { quantity, .. }) => row.moved(0, quantity, 0),
+            E::Released { quantity, .. } | E::Expired { quantity, .. } => row.moved(0, -quantity, 0),
+            E::Committed { quantity, .. } => row.moved(0, -quantity, quantity),
+            E::CommitmentReleased { quantity, .. } => row.moved(0, 0, -quantity),
+            E::Shipped { quantity, .. } => row.moved(-quantity, 0, -quantity),
         };
-        let row = row.after(happened).ok_or(Unfoldable::OutOfRange)?;
-        Ok(Some(StockLevelView { version: event.sequence, updated_at: event.recorded_at, ..row }))
+        moved.ok_or(Unfoldable::OutOfRange)
     }
 }
 
 impl StockLevelView {
-    fn nothing(event: &Recorded) -> Result<Self, Unreadable> {
-        let id: StockId = event.id_as()?;
-        Ok(Self {
-            workspace_id: event.workspace,
-            sku: id.sku.clone(),
-            location: id.location.clone(),
-            id,
-            on_hand: 0,
-            reserved: 0,
-            committed: 0,
-            available: 0,
-            version: 0,
-            updated_at: event.recorded_at,
-        })
-    }
-
-    fn after(self, happened: &E) -> Option<Self> {
-        match *happened {
-            E::Received { quantity } => self.moved(quantity, 0, 0),
-            E::Adjusted { delta, .. } => self.moved(delta, 0, 0),
-            E::Returned { quantity, condition: Condition::Good, .. } => self.moved(quantity, 0, 0),
-            E::Returned { condition: Condition::Damaged, .. } => Some(self),
-            E::Reserved(Reservation { quantity, .. }) => self.moved(0, quantity, 0),
-            E::Released { quantity, .. } | E::Expired { quantity, .. } => self.moved(0, -quantity, 0),
-            E::Committed { quantity, .. } => self.moved(0, -quantity, quantity),
-            E::CommitmentReleased { quantity, .. } => self.moved(0, 0, -quantity),
-            E::Shipped { quantity, .. } => self.moved(-quantity, 0, -quantity),
-        }
-    }
-
-    fn moved(self, on_hand: i64, reserved: i64, committed: i64) -> Option<Self> {
-        let on_hand = self.on_hand.checked_add(on_hand)?;
-        let reserved = self.reserved.checked_add(reserved)?;
-        let committed = self.committed.checked_add(committed)?;
-        let available = on_hand.checked_sub(reserved)?.checked_sub(committed)?;
-        Some(Self { on_hand, reserved, committed, available, ..self })
+    fn moved(&mut self, on_hand: i64, reserved: i64, committed: i64) -> Option<()> {
+        self.on_hand = self.on_hand.checked_add(on_hand)?;
+        self.reserved = self.reserved.checked_add(reserved)?;
+        self.committed = self.committed.checked_add(committed)?;
+        self.available = self.on_hand.checked_sub(self.reserved)?.checked_sub(self.committed)?;
+        Some(())
     }
 }
 
@@ -113,54 +79,34 @@ impl StockLevelView {
 #[into_params(parameter_in = Query)]
 pub struct StockLevelFilter {
     /// Only those of this SKU.
-    #[param(required = false, schema_with = schema::sku)]
+    #[param(inline, nullable = false)]
     pub sku: Option<Sku>,
     /// Only those at this location.
-    #[param(required = false, schema_with = schema::location)]
+    #[param(inline, nullable = false)]
     pub location: Option<Location>,
 }
 
-/// One stock level.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn find(
-    db: &PgPool,
-    workspace: WorkspaceId,
-    id: &StockId,
-) -> Result<Seen<Option<StockLevelView>>, sqlx::Error> {
-    let found = sqlx::query!(
-        r#"select s.position, to_jsonb(t) as "row: Json<StockLevelView>"
-           from subscriptions s left join read.stock_level t on t.workspace_id = $1 and t.id = $2
-           where s.name = 'stock_level'"#,
-        workspace.to_string(),
-        id.to_string()
-    );
-    Ok(Seen::one(found.fetch_optional(db).await?.map(|found| (found.position, found.row))))
-}
+impl Filter for StockLevelFilter {
+    type Of = StockLevels;
 
-/// Stock levels of a workspace in the order of their ids, a page at a time.
-///
-/// # Errors
-/// If the database does not answer, or if `after` is not of this list.
-pub async fn list(
-    db: &PgPool,
-    workspace: WorkspaceId,
-    filter: StockLevelFilter,
-    (after, limit): (Option<After>, usize),
-) -> Result<Seen<Page<StockLevelView>>, sqlx::Error> {
-    Listing::<StockLevels>::of(workspace, Order::by("id", "text"))
-        .only("t.sku = ", filter.sku.map(String::from), "")
-        .only("t.location = ", filter.location.map(String::from), "")
-        .page(db, after, limit)
-        .await
+    fn order(&self) -> Order {
+        Order::by("id", "text")
+    }
+
+    fn narrow(self, list: Listing<StockLevels>) -> Listing<StockLevels> {
+        list.only("t.sku = ", self.sku.map(String::from), "").only(
+            "t.location = ",
+            self.location.map(String::from),
+            "",
+        )
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::example;
-    use chrono::TimeDelta;
+    use chrono::{DateTime, TimeDelta};
     use domain::ids::{FulfilmentId, LineId, OrderId, ReservationId, ReturnId};
     use domain::kernel::given;
     use uuid::Uuid;
@@ -207,7 +153,7 @@ mod tests {
         let events = events.iter().map(|(of, event)| Recorded::example::<Stock>(*of, event));
         let row = example::row::<StockLevels>(id, events).unwrap();
         assert_eq!(format!("{}@{}", row.sku, row.location), id);
-        ([row.on_hand, row.reserved, row.committed, row.available], row.version)
+        ([row.on_hand, row.reserved, row.committed, row.available], row.stem.version)
     }
 
     #[test]

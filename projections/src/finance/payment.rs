@@ -4,62 +4,46 @@ use chrono::{DateTime, Utc};
 use domain::finance::payment::{
     Advice, CaptureMode, DeclineClass, Fact, Operation, Payment, PaymentEvent, PaymentStatus,
 };
-use domain::ids::{AttemptId, CaptureId, OrderId, PaymentId, RefundId, WorkspaceId};
-use domain::kernel::{Decider, Recorded, Unreadable};
+use domain::ids::{AttemptId, CaptureId, OrderId, PaymentId, RefundId};
+use domain::kernel::Recorded;
 use domain::money::Money;
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
-use sqlx::types::Json;
-use utoipa::openapi::schema::Object;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::reading::{After, Listing, Order, Page, Seen};
-use crate::schema;
-use crate::view::{RowKey, Touches, Unfoldable, View};
+use crate::reading::{Filter, Listing, Order, word};
+use crate::stream::{Stem, StreamView};
+use crate::view::Unfoldable;
 
 /// One row of `read.payment`, and the answer to `GET /api/financial/payments/{id}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PaymentView {
-    #[schema(schema_with = schema::id::<WorkspaceId>)]
-    pub workspace_id: WorkspaceId,
-    #[schema(schema_with = schema::id::<PaymentId>)]
-    pub id: PaymentId,
-    #[schema(schema_with = schema::id::<OrderId>)]
+    #[serde(flatten)]
+    #[schema(inline)]
+    pub stem: Stem<PaymentId>,
+    /// Since when it holds: earlier than it was recorded if it happened before that.
+    pub effective_at: DateTime<Utc>,
     pub order_id: OrderId,
-    #[schema(value_type = String, example = "succeeded")]
     pub status: PaymentStatus,
     /// The provider's token of a method; `recorded` for money that was taken elsewhere.
     pub method: String,
-    #[schema(value_type = Option<String>)]
     pub capture: Option<CaptureMode>,
-    #[schema(value_type = schema::Money)]
     pub amount: Money,
-    #[schema(value_type = schema::Money)]
     pub authorised: Money,
-    #[schema(value_type = schema::Money)]
     pub captured: Money,
     /// What the provider keeps.
-    #[schema(value_type = schema::Money)]
     pub fees: Money,
-    #[schema(value_type = schema::Money)]
     pub refunded: Money,
     pub attempts: Vec<AttemptView>,
     pub captures: Vec<CaptureView>,
-    #[schema(value_type = Vec<String>)]
     pub refunds: Vec<RefundId>,
     /// What the provider told when it could no longer be taken in: cases to look into.
     pub late_observations: Vec<LateFact>,
     pub expires_at: Option<DateTime<Utc>>,
-    pub created_at: DateTime<Utc>,
-    pub updated_at: DateTime<Utc>,
-    /// Its ETag.
-    pub version: i64,
 }
 
 /// One attempt at a payment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AttemptView {
-    #[schema(schema_with = schema::id::<AttemptId>)]
     pub id: AttemptId,
     pub number: u32,
     pub method: String,
@@ -68,9 +52,7 @@ pub struct AttemptView {
     pub psp_ref: Option<String>,
     /// Why it was declined, in the provider's words.
     pub code: Option<String>,
-    #[schema(value_type = Option<String>)]
     pub class: Option<DeclineClass>,
-    #[schema(value_type = Option<String>)]
     pub advice: Option<Advice>,
     pub valid_until: Option<DateTime<Utc>>,
 }
@@ -90,9 +72,7 @@ pub enum AttemptStatus {
 /// One capture of an authorised payment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CaptureView {
-    #[schema(schema_with = schema::id::<CaptureId>)]
     pub id: CaptureId,
-    #[schema(value_type = schema::Money)]
     pub amount: Money,
     pub status: CaptureStatus,
     pub psp_ref: Option<String>,
@@ -112,42 +92,35 @@ pub enum CaptureStatus {
 /// What was told too late.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LateFact {
-    #[schema(value_type = String)]
     pub fact: Fact,
     pub reference: String,
-    #[schema(value_type = Option<schema::Money>)]
     pub amount: Option<Money>,
 }
 
 /// Read model `payment`.
 pub struct Payments;
 
-impl View for Payments {
+impl StreamView for Payments {
     const NAME: &'static str = "payment";
-    const LISTENS_TO: &'static [&'static str] = &[Payment::NAME];
-    const BY_STREAM: bool = true;
+    type Of = Payment;
+    type Id = PaymentId;
     type Row = PaymentView;
 
-    fn touches(event: &Recorded) -> Result<Touches, Unreadable> {
-        Ok(Touches::stream_of::<Payment>(event))
+    fn stem(row: &mut PaymentView) -> &mut Stem<PaymentId> {
+        &mut row.stem
     }
 
-    fn fold(
-        _: &RowKey,
-        row: Option<PaymentView>,
-        event: &Recorded,
-    ) -> Result<Option<PaymentView>, Unfoldable> {
-        let Some(happened) = event.of::<Payment>()? else { return Ok(row) };
-        let Some(mut row) = row.or_else(|| PaymentView::begun(event, happened)) else { return Ok(None) };
-        row.take_in(happened)?;
-        row.updated_at = event.effective_at;
-        row.version = event.sequence;
-        Ok(Some(row))
+    fn begun(stem: Stem<PaymentId>, happened: &PaymentEvent, first: &Recorded) -> Option<PaymentView> {
+        PaymentView::begun(stem, happened, first)
+    }
+
+    fn apply(row: &mut PaymentView, happened: &PaymentEvent, _: &Recorded) -> Result<(), Unfoldable> {
+        row.take_in(happened)
     }
 }
 
 impl PaymentView {
-    fn begun(event: &Recorded, happened: &PaymentEvent) -> Option<Self> {
+    fn begun(stem: Stem<PaymentId>, happened: &PaymentEvent, first: &Recorded) -> Option<Self> {
         let (order_id, amount, capture, method, expires_at) = match happened {
             PaymentEvent::Created { order, amount, capture, method, expires_at, .. } => {
                 (*order, *amount, Some(*capture), method.clone(), Some(*expires_at))
@@ -159,8 +132,8 @@ impl PaymentView {
         };
         let nothing = Money::zero(amount.currency);
         Some(Self {
-            workspace_id: event.workspace,
-            id: event.id.parse().ok()?,
+            stem,
+            effective_at: first.effective_at,
             order_id,
             status: PaymentStatus::RequiresConfirmation,
             method,
@@ -175,9 +148,6 @@ impl PaymentView {
             refunds: Vec::new(),
             late_observations: Vec::new(),
             expires_at,
-            created_at: event.effective_at,
-            updated_at: event.effective_at,
-            version: 0,
         })
     }
 
@@ -313,59 +283,24 @@ impl AttemptView {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PaymentFilter {
-    #[param(required = false, schema_with = statuses)]
-    pub status: Option<String>,
-    #[param(required = false, schema_with = schema::id::<OrderId>)]
+    #[param(inline, nullable = false)]
+    pub status: Option<PaymentStatus>,
+    #[param(inline, nullable = false)]
     pub order_id: Option<OrderId>,
 }
 
-fn statuses() -> Object {
-    schema::one_of(&[
-        "requires_payment_method",
-        "requires_confirmation",
-        "processing",
-        "requires_capture",
-        "partially_captured",
-        "succeeded",
-        "conflicted",
-        "failed",
-        "cancelled",
-        "expired",
-    ])
-}
+impl Filter for PaymentFilter {
+    type Of = Payments;
 
-/// One payment of a workspace.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn find(
-    db: &PgPool,
-    workspace: WorkspaceId,
-    id: PaymentId,
-) -> Result<Seen<Option<PaymentView>>, sqlx::Error> {
-    let found = sqlx::query!(
-        r#"select s.position, to_jsonb(t) as "row: Json<PaymentView>"
-           from subscriptions s left join read.payment t on t.workspace_id = $1 and t.id = $2
-           where s.name = 'payment'"#,
-        workspace.to_string(),
-        id.to_string()
-    );
-    Ok(Seen::one(found.fetch_optional(db).await?.map(|found| (found.position, found.row))))
-}
+    fn order(&self) -> Order {
+        Order::by("effective_at", "timestamptz").descending()
+    }
 
-/// Payments of a workspace, newest first, a page at a time.
-///
-/// # Errors
-/// If the database does not answer, or if `after` is not of this list.
-pub async fn list(
-    db: &PgPool,
-    workspace: WorkspaceId,
-    filter: PaymentFilter,
-    (after, limit): (Option<After>, usize),
-) -> Result<Seen<Page<PaymentView>>, sqlx::Error> {
-    Listing::<Payments>::of(workspace, Order::by("created_at", "timestamptz").descending())
-        .only("t.status = ", filter.status, "")
-        .only("t.order_id = ", filter.order_id.map(|id| id.to_string()), "")
-        .page(db, after, limit)
-        .await
+    fn narrow(self, list: Listing<Payments>) -> Listing<Payments> {
+        list.only("t.status = ", self.status.map(word), "").only(
+            "t.order_id = ",
+            self.order_id.map(String::from),
+            "",
+        )
+    }
 }

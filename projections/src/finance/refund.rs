@@ -2,77 +2,54 @@
 
 use chrono::{DateTime, Utc};
 use domain::finance::refund::{Reason, Refund, RefundEvent, RefundLine, RefundStatus};
-use domain::ids::{OrderId, PaymentId, RefundId, WorkspaceId};
-use domain::kernel::{Decider, Recorded, Unreadable};
+use domain::ids::{OrderId, PaymentId, RefundId};
+use domain::kernel::Recorded;
 use domain::money::Money;
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
-use sqlx::types::Json;
-use utoipa::openapi::schema::Object;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::reading::{After, Listing, Order, Page, Seen};
-use crate::schema;
-use crate::view::{RowKey, Touches, Unfoldable, View};
+use crate::reading::{Filter, Listing, Order, word};
+use crate::stream::{Stem, StreamView};
+use crate::view::Unfoldable;
 
 /// One row of `read.refund`, and the answer to `GET /api/financial/refunds/{id}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RefundView {
-    #[schema(schema_with = schema::id::<WorkspaceId>)]
-    pub workspace_id: WorkspaceId,
-    #[schema(schema_with = schema::id::<RefundId>)]
-    pub id: RefundId,
-    #[schema(schema_with = schema::id::<PaymentId>)]
+    #[serde(flatten)]
+    #[schema(inline)]
+    pub stem: Stem<RefundId>,
+    /// Since when it holds: earlier than it was recorded if it happened before that.
+    pub effective_at: DateTime<Utc>,
     pub payment_id: PaymentId,
-    #[schema(schema_with = schema::id::<OrderId>)]
     pub order_id: OrderId,
-    #[schema(value_type = String, example = "succeeded")]
     pub status: RefundStatus,
-    #[schema(value_type = schema::Money)]
     pub amount: Money,
-    #[schema(value_type = String, example = "returned")]
     pub reason: Reason,
     /// What it is for, where it is for some lines.
-    #[schema(value_type = Vec<Object>)]
     pub lines: Vec<RefundLine>,
     pub psp_ref: Option<String>,
     /// Why it failed, in the provider's words.
     pub code: Option<String>,
-    pub created_at: DateTime<Utc>,
-    pub updated_at: DateTime<Utc>,
-    /// Its ETag.
-    pub version: i64,
 }
 
 /// Read model `refund`.
 pub struct Refunds;
 
-impl View for Refunds {
+impl StreamView for Refunds {
     const NAME: &'static str = "refund";
-    const LISTENS_TO: &'static [&'static str] = &[Refund::NAME];
-    const BY_STREAM: bool = true;
+    type Of = Refund;
+    type Id = RefundId;
     type Row = RefundView;
 
-    fn touches(event: &Recorded) -> Result<Touches, Unreadable> {
-        Ok(Touches::stream_of::<Refund>(event))
+    fn stem(row: &mut RefundView) -> &mut Stem<RefundId> {
+        &mut row.stem
     }
 
-    fn fold(_: &RowKey, row: Option<RefundView>, event: &Recorded) -> Result<Option<RefundView>, Unfoldable> {
-        let Some(happened) = event.of::<Refund>()? else { return Ok(row) };
-        let Some(mut row) = row.or_else(|| RefundView::begun(event, happened)) else { return Ok(None) };
-        row.take_in(happened);
-        row.updated_at = event.effective_at;
-        row.version = event.sequence;
-        Ok(Some(row))
-    }
-}
-
-impl RefundView {
-    fn begun(event: &Recorded, happened: &RefundEvent) -> Option<Self> {
+    fn begun(stem: Stem<RefundId>, happened: &RefundEvent, first: &Recorded) -> Option<RefundView> {
         let RefundEvent::Requested { payment, order, amount, reason, lines } = happened else { return None };
-        Some(Self {
-            workspace_id: event.workspace,
-            id: event.id.parse().ok()?,
+        Some(RefundView {
+            stem,
+            effective_at: first.effective_at,
             payment_id: *payment,
             order_id: *order,
             status: RefundStatus::Requested,
@@ -81,12 +58,16 @@ impl RefundView {
             lines: lines.clone(),
             psp_ref: None,
             code: None,
-            created_at: event.effective_at,
-            updated_at: event.effective_at,
-            version: 0,
         })
     }
 
+    fn apply(row: &mut RefundView, happened: &RefundEvent, _: &Recorded) -> Result<(), Unfoldable> {
+        row.take_in(happened);
+        Ok(())
+    }
+}
+
+impl RefundView {
     fn take_in(&mut self, happened: &RefundEvent) {
         use RefundEvent as E;
         self.status = match happened {
@@ -117,61 +98,24 @@ impl RefundView {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RefundFilter {
-    #[param(required = false, schema_with = statuses)]
-    pub status: Option<String>,
-    #[param(required = false, schema_with = schema::id::<OrderId>)]
+    #[param(inline, nullable = false)]
+    pub status: Option<RefundStatus>,
+    #[param(inline, nullable = false)]
     pub order_id: Option<OrderId>,
-    #[param(required = false, schema_with = schema::id::<PaymentId>)]
+    #[param(inline, nullable = false)]
     pub payment_id: Option<PaymentId>,
 }
 
-fn statuses() -> Object {
-    schema::one_of(&[
-        "requested",
-        "approved",
-        "sent",
-        "unknown",
-        "succeeded",
-        "failed",
-        "manual_review",
-        "reversed",
-        "cancelled",
-    ])
-}
+impl Filter for RefundFilter {
+    type Of = Refunds;
 
-/// One refund of a workspace.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn find(
-    db: &PgPool,
-    workspace: WorkspaceId,
-    id: RefundId,
-) -> Result<Seen<Option<RefundView>>, sqlx::Error> {
-    let found = sqlx::query!(
-        r#"select s.position, to_jsonb(t) as "row: Json<RefundView>"
-           from subscriptions s left join read.refund t on t.workspace_id = $1 and t.id = $2
-           where s.name = 'refund'"#,
-        workspace.to_string(),
-        id.to_string()
-    );
-    Ok(Seen::one(found.fetch_optional(db).await?.map(|found| (found.position, found.row))))
-}
+    fn order(&self) -> Order {
+        Order::by("effective_at", "timestamptz").descending()
+    }
 
-/// Refunds of a workspace, newest first, a page at a time.
-///
-/// # Errors
-/// If the database does not answer, or if `after` is not of this list.
-pub async fn list(
-    db: &PgPool,
-    workspace: WorkspaceId,
-    filter: RefundFilter,
-    (after, limit): (Option<After>, usize),
-) -> Result<Seen<Page<RefundView>>, sqlx::Error> {
-    Listing::<Refunds>::of(workspace, Order::by("created_at", "timestamptz").descending())
-        .only("t.status = ", filter.status, "")
-        .only("t.order_id = ", filter.order_id.map(|id| id.to_string()), "")
-        .only("t.payment_id = ", filter.payment_id.map(|id| id.to_string()), "")
-        .page(db, after, limit)
-        .await
+    fn narrow(self, list: Listing<Refunds>) -> Listing<Refunds> {
+        list.only("t.status = ", self.status.map(word), "")
+            .only("t.order_id = ", self.order_id.map(String::from), "")
+            .only("t.payment_id = ", self.payment_id.map(String::from), "")
+    }
 }

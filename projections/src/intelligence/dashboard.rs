@@ -16,7 +16,6 @@ use sqlx::{PgConnection, PgPool};
 use utoipa::ToSchema;
 
 use crate::reading::Seen;
-use crate::schema;
 use crate::view::{Contribution, RowKey, Total, Touches, Unfoldable, View};
 
 /// One row of `read.dashboard`: an order as far as the figures need it.
@@ -98,7 +97,7 @@ impl View for Dashboard {
     ) -> Result<Option<DashboardRow>, Unfoldable> {
         let day = event.effective_at.date_naive();
         if let Some(OrderEvent::Placed(placed)) = event.of::<Order>()? {
-            return Ok(DashboardRow::placed(event, placed, day));
+            return DashboardRow::placed(event, placed, day).map(Some).map_err(Into::into);
         }
         let Some(mut row) = row else { return Ok(None) };
         if let Some(PaymentEvent::Captured { amount, .. } | PaymentEvent::Recorded { amount, .. }) =
@@ -170,11 +169,11 @@ impl View for Dashboard {
 }
 
 impl DashboardRow {
-    fn placed(event: &Recorded, placed: &Placed, day: NaiveDate) -> Option<Self> {
+    fn placed(event: &Recorded, placed: &Placed, day: NaiveDate) -> Result<Self, Unreadable> {
         let terms = &placed.terms;
-        Some(Self {
+        Ok(Self {
             workspace_id: event.workspace,
-            id: event.id.parse().ok()?,
+            id: event.id_as()?,
             customer_id: placed.customer,
             currency: terms.total.currency,
             placed_day: day,
@@ -247,22 +246,17 @@ fn sold(lines: &[domain::commerce::order::Line]) -> Vec<SoldLine> {
 /// Figures of one period in one currency.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Figures {
-    #[schema(schema_with = schema::currency)]
     pub currency: Currency,
     /// Captured.
-    #[schema(value_type = schema::Money)]
     pub revenue: Money,
-    #[schema(value_type = schema::Money)]
     pub refunds: Money,
     /// Revenue less refunds.
-    #[schema(value_type = schema::Money)]
     pub net: Money,
     /// Orders placed and neither cancelled nor expired.
     pub orders: i64,
     /// Units sold.
     pub units: i64,
     /// Revenue by orders, half away from zero; none without orders.
-    #[schema(value_type = Option<schema::Money>)]
     pub average: Option<Money>,
 }
 
@@ -272,6 +266,7 @@ pub struct PeriodFigures {
     /// Its first day.
     pub from: NaiveDate,
     #[serde(flatten)]
+    #[schema(inline)]
     pub figures: Figures,
 }
 
@@ -288,7 +283,6 @@ pub struct StatusFigure {
 pub struct TopProduct {
     pub sku: String,
     pub units: i64,
-    #[schema(value_type = schema::Money)]
     pub amount: Money,
 }
 
@@ -297,7 +291,6 @@ pub struct TopProduct {
 pub struct TopCustomer {
     pub customer_id: String,
     pub orders: i64,
-    #[schema(value_type = schema::Money)]
     pub amount: Money,
 }
 

@@ -45,7 +45,10 @@ async fn is_shown_as_it_was_created() {
             "variants": [{
                 "sku": "LAMP-S",
                 "title": "Small",
-                "prices": [{"amount": 900, "currency": "EUR"}, {"amount": 1000, "currency": "USD"}],
+                "prices": [
+                    {"amount": 900, "currency": "EUR", "decimal": "9.00"},
+                    {"amount": 1000, "currency": "USD", "decimal": "10.00"}
+                ],
                 "attributes": {"size": "S"}
             }],
             "archived": false,
@@ -76,7 +79,10 @@ async fn changes_until_it_is_archived_and_again_once_it_is_restored() {
     }
     let shown = app.owner.get(&lamp).await.json();
     assert_eq!((&shown["title"], &shown["description"]), (&json!("Desk lamp"), &Value::Null));
-    assert_eq!(shown["variants"][0]["prices"], json!([{"amount": 1100, "currency": "USD"}]));
+    assert_eq!(
+        shown["variants"][0]["prices"],
+        json!([{"amount": 1100, "currency": "USD", "decimal": "11.00"}])
+    );
     assert_eq!(shown["variants"][1]["sku"], "LAMP-L");
     assert_eq!((&shown["archived"], &shown["version"]), (&json!(true), &json!(7)));
 
@@ -301,5 +307,8 @@ async fn a_change_that_makes_no_sense_is_not_taken() {
     assert_eq!(unknown.problem(), (404, "product/unknown_variant".into()));
     let no_currency = app.owner.put(&format!("{prices}/XXX"), json!({"amount": 1})).await;
     assert_eq!(no_currency.problem(), (404, "not-found".into()));
+    let lev = app.owner.put(&format!("{prices}/BGN"), json!({"amount": 1})).await;
+    assert_eq!((lev.status, lev.errors()), (422, vec!["currency choice".to_owned()]));
+    assert!(lev.body.contains("BGN was withdrawn in 2026-01: use EUR"), "{lev:?}");
     assert_eq!(app.owner.get(&lamp).await.json()["version"], 1);
 }

@@ -40,6 +40,7 @@ async fn what_comes_in_and_what_a_count_finds_is_on_hand() {
             "committed": 0,
             "available": 8,
             "version": 2,
+            "created_at": "2026-01-01T00:00:00Z",
             "updated_at": "2026-01-01T00:00:00Z"
         })
     );

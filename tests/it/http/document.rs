@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-fn operations(document: &Value) -> Vec<(String, Value)> {
+pub fn operations(document: &Value) -> Vec<(String, Value)> {
     let paths = document["paths"].as_object().unwrap();
     let of_path = |(path, item): (&String, &Value)| {
         let item = item.as_object().unwrap().clone();
@@ -15,23 +15,98 @@ fn operations(document: &Value) -> Vec<(String, Value)> {
     paths.iter().flat_map(of_path).collect()
 }
 
-fn document() -> Value {
+pub fn document() -> Value {
     let (_, document) = api::routes::routes().merge(super::jar::routes()).split_for_parts();
     serde_json::to_value(api::openapi::completed(document)).unwrap()
 }
 
-#[test]
-fn is_the_one_that_is_kept() {
-    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
-    let made = api::openapi::text(&api::routes::document());
+/// Whether a file of docs/ is what the code says; with UPDATE set it is made so.
+fn is_kept(name: &str, made: &str) {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
     if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&kept, &made).unwrap();
+        std::fs::write(&kept, made).unwrap();
     }
     let kept = std::fs::read_to_string(kept).unwrap_or_default();
     assert!(
         kept == made,
-        "docs/openapi.json is not what the code says: look at the change, then run with UPDATE=1"
+        "docs/{name} is not what the code says: look at the change, then run with UPDATE=1"
     );
+}
+
+#[test]
+fn is_the_one_that_is_kept() {
+    is_kept("openapi.json", &api::openapi::text(&api::routes::document()));
+}
+
+/// Which operation needs which scope, as a table.
+#[test]
+fn scopes_are_those_of_the_table_that_is_kept() {
+    let document = serde_json::to_value(api::routes::document()).unwrap();
+    let list = |scopes: &Value| {
+        let scopes: Vec<_> = scopes.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        scopes.iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(", ")
+    };
+    let mut table = String::from(
+        "# Scopes\n\nMade from the API document (`UPDATE=1 make test ARGS=http::document`). A key with the scope `*` has \
+         all of its workspace's but\n`history:write` and `platform:operate`, which are given by name only. What a request \
+         may use is what its operation needs, and\nof the optional ones those that its key has: they are used where the \
+         request asks for what takes them.\n\n| operation | name | needs | optional |\n|---|---|---|---|\n",
+    );
+    for (name, operation) in operations(&document) {
+        let (method, path) = name.split_once(' ').unwrap();
+        let needed = match &operation["security"][0]["api_key"] {
+            Value::Null => "no key".to_owned(),
+            scopes => list(scopes),
+        };
+        let optional = list(&operation["x-optional-scopes"]);
+        let (method, id) = (method.to_uppercase(), operation["operationId"].as_str().unwrap());
+        table += &format!("| `{method} {path}` | {id} | {needed} | {optional} |\n");
+    }
+    is_kept("scopes.md", &table);
+}
+
+/// By the schema of the OpenAPI Initiative; and what it calls schemas are JSON Schemas.
+#[test]
+fn is_what_openapi_3_1_calls_a_document() {
+    let document = document();
+    let schema = serde_json::from_str(include_str!("../../schemas/openapi-3.1.json")).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let wrong: Vec<_> =
+        validator.iter_errors(&document).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert_eq!(wrong, Vec::<String>::new());
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        assert!(jsonschema::draft202012::meta::is_valid(schema), "{name} is no JSON Schema");
+    }
+    let mut without = document.clone();
+    without["paths"]["/health"]["get"]["responses"]["200"].as_object_mut().unwrap().remove("description");
+    assert!(!validator.is_valid(&without), "a response must have a description");
+}
+
+/// Generators name what has no name after the field it stands in: two of them then have one.
+#[test]
+fn every_choice_of_words_has_a_name_of_its_own() {
+    fn walk(value: &Value, place: &str, unnamed: &mut Vec<String>) {
+        if value["enum"].as_array().is_some_and(|words| words.len() > 1) {
+            unnamed.push(place.to_owned());
+        }
+        let members = value.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value));
+        let items =
+            value.as_array().into_iter().flatten().enumerate().map(|(n, value)| (n.to_string(), value));
+        for (name, value) in members.chain(items) {
+            walk(value, &format!("{place}/{name}"), unnamed);
+        }
+    }
+    let document = document();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let mut unnamed = Vec::new();
+    for (name, schema) in schemas {
+        for (part, value) in schema.as_object().unwrap().iter().filter(|(part, _)| *part != "enum") {
+            walk(value, &format!("{name}/{part}"), &mut unnamed);
+        }
+    }
+    assert_eq!(unnamed, Vec::<String>::new(), "give these a type with a name");
+    let names: HashSet<_> = schemas.keys().map(|name| name.to_lowercase()).collect();
+    assert_eq!(names.len(), schemas.len(), "two schemas differ by case alone");
 }
 
 #[test]

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use api::App;
 use api::answer::{Created, Done, Shown};
-use api::extract::{Command, Creation, Cx, List, NoFilter, Path, Show};
+use api::extract::{Command, Creation, List, NoFilter, Path, Show};
 use api::fresh::MinPosition;
 use api::page::{ListId, Page, Paging};
 use api::problem::{Problem, Result};
-use api::schema;
-use axum::extract::State;
+use api::read::Read;
+use api::schema::Price;
+use api::scope::needs;
 use domain::ids::CartId;
 use domain::kernel::{Decider, Event, Kind, Refusal};
-use domain::money::Money;
 use domain::sourced;
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
@@ -90,12 +90,10 @@ sourced!(Jar, JarEvent);
 struct Open {
     #[schema(min_length = 1, max_length = 20)]
     label: String,
-    #[schema(schema_with = schema::id::<CartId>)]
     #[expect(dead_code, reason = "only its form is looked at")]
     copy_of: Option<CartId>,
-    #[schema(value_type = Option<schema::Price>)]
     #[expect(dead_code, reason = "only its form is looked at")]
-    worth: Option<Money>,
+    worth: Option<Price>,
     #[serde(default)]
     #[expect(dead_code, reason = "only its form is looked at")]
     tags: Vec<Tag>,
@@ -104,7 +102,6 @@ struct Open {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Tag {
-    #[schema(value_type = String)]
     #[expect(dead_code, reason = "only its form is looked at")]
     to: domain::ids::Sku,
 }
@@ -128,19 +125,24 @@ struct JarView {
 
 const JARS: &str = "/api/jars";
 
+const OPEN: &str = "jar:open";
+const FILL: &str = "jar:fill";
+const READ: &str = "jar:read";
+
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(open, list))
-        .routes(routes!(show))
-        .routes(routes!(put))
-        .routes(routes!(stick))
-        .routes(routes!(drop_it))
+        .routes(needs(OPEN, routes!(open)))
+        .routes(needs(READ, routes!(list)))
+        .routes(needs(READ, routes!(show)))
+        .routes(needs(FILL, routes!(put)))
+        .routes(needs(FILL, routes!(stick)))
+        .routes(needs(FILL, routes!(drop_it)))
 }
 
 /// Open a jar.
 #[utoipa::path(post, path = "/api/jars", tag = "jar", request_body = Open, responses(Created))]
 async fn open(Creation(cx, body): Creation<Open>) -> Result<Created> {
-    cx.must("jar:open")?;
+    cx.must(OPEN)?;
     let outcome = cx.execute::<Jar>(cx.new_id::<CartId>(), JarCommand::Open { label: body.label }).await?;
     Ok(Created::at(JARS, outcome))
 }
@@ -149,41 +151,32 @@ async fn open(Creation(cx, body): Creation<Open>) -> Result<Created> {
 #[utoipa::path(post, path = "/api/jars/{id}/put", tag = "jar", params(("id" = String, Path)), request_body = Put,
     responses(Done))]
 async fn put(Path(id): Path<CartId>, Command(cx, body): Command<Put>) -> Result<Done> {
-    cx.must("jar:fill")?;
+    cx.must(FILL)?;
     Ok(Done(cx.execute::<Jar>(id, JarCommand::Put { coins: body.coins }).await?))
 }
 
 /// What a jar holds.
 #[utoipa::path(get, path = "/api/jars/{id}", tag = "jar", params(("id" = String, Path), MinPosition),
     responses((status = 200, body = JarView)))]
-async fn show(
-    State(app): State<App>,
-    Cx(cx): Cx,
-    Path(id): Path<CartId>,
-    Show(at): Show,
-) -> Result<Shown<JarView>> {
-    at.reached(&app, "jar").await?;
-    let jar = cx.load::<Jar>(id).await?;
+async fn show(read: Read, Path(id): Path<CartId>, Show(at): Show) -> Result<Shown<JarView>> {
+    at.reached(&read.app, "jar").await?;
+    let jar = read.cx.load::<Jar>(id).await?;
     if jar.version == 0 {
         return Err(Problem::not_found());
     }
     let body = JarView { id: id.to_string(), coins: jar.state.coins };
-    Ok(Shown { position: cx.store().head().await?, version: Some(jar.version), body })
+    Ok(Shown { position: read.cx.store().head().await?, version: Some(jar.version), body })
 }
 
 /// The numbers from 1 to 5, in pages.
 #[utoipa::path(get, path = "/api/jars", tag = "jar", params(Paging, MinPosition),
     responses((status = 200, body = Page<i64>)))]
-async fn list(
-    State(app): State<App>,
-    Cx(cx): Cx,
-    List(_all, paging, at): List<NoFilter>,
-) -> Result<Shown<Page<i64>>> {
-    at.reached(&app, "jar").await?;
-    let list = ListId { workspace: cx.workspace, name: "jar", filter: "" };
-    let after = paging.after::<i64>(&app.cursors, &list)?.unwrap_or(0);
+async fn list(read: Read, List(_all, paging, at): List<NoFilter>) -> Result<Shown<Page<i64>>> {
+    at.reached(&read.app, "jar").await?;
+    let list = ListId { workspace: read.cx.workspace, name: "jar", filter: "" };
+    let after = paging.after::<i64>(&read.app.cursors, &list)?.unwrap_or(0);
     let rows = (after + 1..=5).take(usize::try_from(paging.rows()).unwrap()).collect();
-    let body = Page::cut(rows, &paging, |last| app.cursors.seal(&list, last));
+    let body = Page::cut(rows, &paging, |last| read.app.cursors.seal(&list, last));
     Ok(Shown { position: 0, version: None, body })
 }
 

@@ -49,3 +49,24 @@ async fn the_documentation_needs_no_network_and_no_key() {
     assert!(document.json()["paths"]["/api/jars"].is_object());
     assert_eq!(ask("/api/docs/nothing.js").await.problem(), (404, "not-found".into()));
 }
+
+#[tokio::test]
+async fn anyone_may_ask_at_how_many_decimal_places_a_currency_counts() {
+    let server = Server::start().await;
+    let table = send(server.http.get(format!("http://{}/api/currencies", server.address))).await.json();
+    assert_eq!(table["table_version"], "2026-01-01");
+    let items = table["items"].as_array().unwrap();
+    let entry = |code: &str| items.iter().find(|entry| entry["code"] == code).unwrap();
+    assert_eq!(
+        *entry("KWD"),
+        serde_json::json!({"code": "KWD", "numeric": "414", "exponent": 3, "name": "Kuwaiti Dinar", "in_use": true,
+            "until": null, "replaced_by": null})
+    );
+    assert_eq!((&entry("HUF")["exponent"], &entry("JPY")["exponent"]), (&2.into(), &0.into()));
+    let lev = entry("BGN");
+    assert_eq!(
+        (&lev["in_use"], &lev["until"], &lev["replaced_by"]),
+        (&false.into(), &"2026-01".into(), &"EUR".into())
+    );
+    assert_eq!(items.iter().filter(|entry| entry["in_use"] == true).count(), 155);
+}

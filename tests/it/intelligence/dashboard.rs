@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use tests::app::TestApp;
 
 fn usd(amount: i64) -> Value {
-    json!({"amount": amount, "currency": "USD"})
+    let decimal = format!("{}.{:02}", amount / 100, amount % 100);
+    json!({"amount": amount, "currency": "USD", "decimal": decimal})
 }
 
 #[tokio::test(flavor = "multi_thread")]

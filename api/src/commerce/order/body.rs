@@ -3,35 +3,31 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use commands::Context;
 use commands::commerce::order::{ContentsAsked, HISTORY, LineAsked, PlacingAsked};
-use domain::commerce::order::{Basis, CancelReason, Discount, Settlement, Shipping, Terms, Units};
+use domain::commerce::order::{CancelReason, Discount, Settlement, Shipping, Terms, Units};
+use domain::currency::CurrencyInUse;
 use domain::ids::{CustomerId, LineId, Location, Sku};
 use domain::kernel::microseconds;
-use domain::money::{Currency, Money};
+use domain::money::Money;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa::openapi::schema::Object;
 
 use crate::problem::{FieldError, Problem, Result};
-use crate::schema;
+use crate::schema::Price;
 
 /// A whole order.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewOrder {
-    #[schema(schema_with = schema::id::<CustomerId>)]
     pub customer_id: CustomerId,
-    #[schema(schema_with = schema::currency)]
-    currency: Currency,
+    currency: CurrencyInUse,
     #[schema(min_items = 1, max_items = 200)]
     lines: Vec<OrderLine>,
     discount: Option<DiscountBody>,
     shipping: Option<ShippingBody>,
     /// Tax on the order as a whole, beside that of its lines.
-    #[schema(value_type = Option<schema::Price>)]
-    tax: Option<Money>,
+    tax: Option<Price>,
     /// Who sees to stock and money: a checkout, if it is not said.
     #[serde(default = "by_checkout")]
-    #[schema(schema_with = settlement)]
     settlement: Settlement,
     /// The provider's token of a payment method.
     #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$")]
@@ -53,39 +49,32 @@ pub(super) struct NewOrder {
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OrderContents {
-    #[schema(schema_with = schema::currency)]
-    currency: Currency,
+    currency: CurrencyInUse,
     #[schema(min_items = 1, max_items = 200)]
     lines: Vec<OrderLine>,
     discount: Option<DiscountBody>,
     shipping: Option<ShippingBody>,
     /// Tax on the order as a whole, beside that of its lines.
-    #[schema(value_type = Option<schema::Price>)]
-    tax: Option<Money>,
+    tax: Option<Price>,
 }
 
 /// So many of a SKU.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OrderLine {
-    #[schema(schema_with = schema::sku)]
     sku: Sku,
     #[schema(minimum = 1, maximum = 1_000_000)]
     quantity: u32,
     /// Where it is taken from; left out for what needs no stock.
-    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", example = "MAIN")]
     location: Option<Location>,
     /// The catalogue's, if it is not said.
     #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     title: Option<String>,
     /// The catalogue's, if neither this nor the total is said.
-    #[schema(value_type = Option<schema::Price>)]
-    unit_price: Option<Money>,
+    unit_price: Option<Price>,
     /// Of all units, before discount and tax.
-    #[schema(value_type = Option<schema::Price>)]
-    total: Option<Money>,
-    #[schema(value_type = Option<schema::Price>)]
-    tax: Option<Money>,
+    total: Option<Price>,
+    tax: Option<Price>,
 }
 
 /// One amount off a whole order.
@@ -95,8 +84,7 @@ pub(super) struct OrderLine {
 pub(crate) struct DiscountBody {
     #[schema(min_length = 1, max_length = 64, pattern = r"\S")]
     code: Option<String>,
-    #[schema(value_type = schema::Price)]
-    amount: Money,
+    amount: Price,
 }
 
 /// What sending it costs.
@@ -106,8 +94,7 @@ pub(crate) struct DiscountBody {
 pub(crate) struct ShippingBody {
     #[schema(min_length = 1, max_length = 100, pattern = r"\S")]
     method: Option<String>,
-    #[schema(value_type = schema::Price)]
-    amount: Money,
+    amount: Price,
 }
 
 /// How an order is placed.
@@ -117,7 +104,6 @@ pub(crate) struct ShippingBody {
 pub(crate) struct PlacingBody {
     /// Who sees to stock and money: a checkout, if it is not said.
     #[serde(default = "by_checkout")]
-    #[schema(schema_with = settlement)]
     pub settlement: Settlement,
     /// The provider's token of a payment method.
     #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$")]
@@ -135,7 +121,6 @@ pub(crate) struct PlacingBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = LineUnits)]
 pub(super) struct UnitsBody {
-    #[schema(schema_with = schema::id::<LineId>)]
     line: LineId,
     #[schema(minimum = 1, maximum = 1_000_000)]
     quantity: u32,
@@ -146,15 +131,10 @@ pub(super) struct UnitsBody {
 #[schema(as = OrderQuote)]
 pub(super) struct QuoteView {
     lines: Vec<QuotedLine>,
-    #[schema(value_type = schema::Money)]
     net: Money,
-    #[schema(value_type = schema::Money)]
     discount: Money,
-    #[schema(value_type = schema::Money)]
     tax: Money,
-    #[schema(value_type = schema::Money)]
     shipping: Money,
-    #[schema(value_type = schema::Money)]
     total: Money,
     /// To be sent with the order: it is refused if it comes to something else by then.
     totals_hash: String,
@@ -163,20 +143,14 @@ pub(super) struct QuoteView {
 /// A line of a quote.
 #[derive(Debug, Serialize, ToSchema)]
 struct QuotedLine {
-    #[schema(schema_with = schema::sku)]
     sku: Sku,
     title: String,
     quantity: u32,
-    #[schema(value_type = Option<schema::Money>)]
     unit_price: Option<Money>,
-    #[schema(value_type = schema::Money)]
     total: Money,
-    #[schema(value_type = schema::Money)]
     discount: Money,
-    #[schema(value_type = schema::Money)]
     tax: Money,
     /// What the customer pays for it.
-    #[schema(value_type = schema::Money)]
     amount: Money,
 }
 
@@ -200,30 +174,31 @@ impl NewOrder {
 impl From<OrderContents> for ContentsAsked {
     fn from(body: OrderContents) -> Self {
         Self {
-            currency: body.currency,
+            currency: body.currency.into(),
             lines: body.lines.into_iter().map(Into::into).collect(),
             discount: body.discount.map(Into::into),
             shipping: body.shipping.map(Into::into),
-            tax: body.tax,
+            tax: body.tax.map(Into::into),
         }
     }
 }
 
 impl From<OrderLine> for LineAsked {
     fn from(OrderLine { sku, quantity, location, title, unit_price, total, tax }: OrderLine) -> Self {
+        let [unit_price, total, tax] = [unit_price, total, tax].map(|price| price.map(Into::into));
         Self { sku, quantity, location, title, unit_price, total, tax }
     }
 }
 
 impl From<DiscountBody> for Discount {
     fn from(DiscountBody { code, amount }: DiscountBody) -> Self {
-        Self { code, amount }
+        Self { code, amount: amount.into() }
     }
 }
 
 impl From<ShippingBody> for Shipping {
     fn from(ShippingBody { method, amount }: ShippingBody) -> Self {
-        Self { method, amount }
+        Self { method, amount: amount.into() }
     }
 }
 
@@ -284,17 +259,4 @@ pub(super) const fn by_customer() -> CancelReason {
 
 const fn by_checkout() -> Settlement {
     Settlement::Checkout
-}
-
-fn settlement() -> Object {
-    schema::one_of(&["checkout", "credit_terms", "recorded"])
-}
-
-pub(super) fn basis() -> Object {
-    let bases = [Basis::Authorised, Basis::Captured, Basis::Free, Basis::CreditTerms, Basis::Recorded];
-    schema::one_of(&bases.each_ref().map(AsRef::as_ref))
-}
-
-pub(super) fn cancel_reason() -> Object {
-    schema::one_of(&["customer", "seller", "out_of_stock", "payment_failed", "fraud"])
 }

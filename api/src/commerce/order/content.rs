@@ -1,41 +1,40 @@
 //! Drafts and edits: what is in an order, as long as it can be changed.
 
 use commands::commerce::order::{self, Change};
+use domain::currency::CurrencyInUse;
 use domain::ids::{CustomerId, LineId, OrderId};
-use domain::money::{Currency, Money};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::ORDERS;
 use super::body::{DiscountBody, OrderLine, PlacingBody, ShippingBody};
-use super::{ORDERS, OfOrder};
 use crate::answer::{Created, Done};
 use crate::app::App;
-use crate::extract::{Command, Creation, NoBody, Path};
+use crate::extract::{Command, Creation, Id, NoBody, Path};
 use crate::problem::Result;
-use crate::schema;
+use crate::schema::Price;
+use crate::scope::{needs, needs_all};
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(draft))
-        .routes(routes!(add_line))
-        .routes(routes!(set_quantity, remove_line))
-        .routes(routes!(apply_discount))
-        .routes(routes!(set_shipping))
-        .routes(routes!(set_tax))
-        .routes(routes!(place))
-        .routes(routes!(begin_edit))
-        .routes(routes!(confirm_edit))
-        .routes(routes!(abandon_edit))
+        .routes(needs(order::PLACE, routes!(draft)))
+        .routes(needs(order::PLACE, routes!(add_line)))
+        .routes(needs(order::PLACE, routes!(set_quantity, remove_line)))
+        .routes(needs(order::PLACE, routes!(apply_discount)))
+        .routes(needs(order::PLACE, routes!(set_shipping)))
+        .routes(needs(order::PLACE, routes!(set_tax)))
+        .routes(needs_all(&[order::PLACE], &[order::MANAGE, order::HISTORY], routes!(place)))
+        .routes(needs(order::PLACE, routes!(begin_edit)))
+        .routes(needs(order::PLACE, routes!(confirm_edit)))
+        .routes(needs(order::PLACE, routes!(abandon_edit)))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 struct OfLine {
-    #[param(schema_with = schema::id::<OrderId>)]
     id: OrderId,
-    #[param(schema_with = schema::id::<LineId>)]
     line: LineId,
 }
 
@@ -43,10 +42,8 @@ struct OfLine {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewDraft {
-    #[schema(schema_with = schema::id::<CustomerId>)]
     customer_id: CustomerId,
-    #[schema(schema_with = schema::currency)]
-    currency: Currency,
+    currency: CurrencyInUse,
     /// Your own number for it.
     #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     reference: Option<String>,
@@ -59,10 +56,8 @@ struct LineQuantity {
     #[schema(minimum = 1, maximum = 1_000_000)]
     quantity: u32,
     /// Of all units: from the unit price, if it is not said.
-    #[schema(value_type = Option<schema::Price>)]
-    total: Option<Money>,
-    #[schema(value_type = Option<schema::Price>)]
-    tax: Option<Money>,
+    total: Option<Price>,
+    tax: Option<Price>,
 }
 
 /// Tax on one line, or on the order as a whole.
@@ -70,10 +65,8 @@ struct LineQuantity {
 #[serde(deny_unknown_fields)]
 struct OrderTax {
     /// The order as a whole, if it is left out.
-    #[schema(schema_with = schema::id_if_any::<LineId>)]
     line: Option<LineId>,
-    #[schema(value_type = schema::Price)]
-    amount: Money,
+    amount: Price,
 }
 
 /// That an edit holds from now on.
@@ -89,14 +82,14 @@ struct EditConfirmation {
 #[utoipa::path(post, path = "/api/ecommerce/orders/drafts", tag = "order",
     request_body = NewDraft, responses(Created))]
 async fn draft(Creation(cx, body): Creation<NewDraft>) -> Result<Created> {
-    let outcome = order::draft(&cx, body.customer_id, body.currency, body.reference).await?;
+    let outcome = order::draft(&cx, body.customer_id, body.currency.into(), body.reference).await?;
     Ok(Created::at(ORDERS, outcome))
 }
 
 /// Put a line into a draft or an open edit.
 #[utoipa::path(post, path = "/api/ecommerce/orders/{id}/lines", tag = "order",
-    params(OfOrder), request_body = OrderLine, responses(Created))]
-async fn add_line(Path(of): Path<OfOrder>, Creation(cx, body): Creation<OrderLine>) -> Result<Created> {
+    params(Id<OrderId>), request_body = OrderLine, responses(Created))]
+async fn add_line(Path(of): Path<Id<OrderId>>, Creation(cx, body): Creation<OrderLine>) -> Result<Created> {
     Ok(Created::at(ORDERS, order::add_line(&cx, of.id, body.into()).await?))
 }
 
@@ -104,8 +97,8 @@ async fn add_line(Path(of): Path<OfOrder>, Creation(cx, body): Creation<OrderLin
 #[utoipa::path(put, path = "/api/ecommerce/orders/{id}/lines/{line}", tag = "order",
     params(OfLine), request_body = LineQuantity, responses(Done))]
 async fn set_quantity(Path(of): Path<OfLine>, Command(cx, body): Command<LineQuantity>) -> Result<Done> {
-    let LineQuantity { quantity, total, tax } = body;
-    let change = Change::SetQuantity { line: of.line, quantity, total, tax };
+    let [total, tax] = [body.total, body.tax].map(|price| price.map(Into::into));
+    let change = Change::SetQuantity { line: of.line, quantity: body.quantity, total, tax };
     Ok(Done(order::change(&cx, of.id, change).await?))
 }
 
@@ -123,30 +116,33 @@ async fn remove_line(Path(of): Path<OfLine>, Command(cx, _): Command<NoBody>) ->
 
 /// Take an amount off the whole order; 0 takes the discount away.
 #[utoipa::path(post, path = "/api/ecommerce/orders/{id}/discount", tag = "order",
-    params(OfOrder), request_body = DiscountBody, responses(Done))]
-async fn apply_discount(Path(of): Path<OfOrder>, Command(cx, body): Command<DiscountBody>) -> Result<Done> {
+    params(Id<OrderId>), request_body = DiscountBody, responses(Done))]
+async fn apply_discount(
+    Path(of): Path<Id<OrderId>>,
+    Command(cx, body): Command<DiscountBody>,
+) -> Result<Done> {
     Ok(Done(order::change(&cx, of.id, Change::Discount(body.into())).await?))
 }
 
 /// Set how the order is sent, and what that costs.
 #[utoipa::path(post, path = "/api/ecommerce/orders/{id}/shipping", tag = "order",
-    params(OfOrder), request_body = ShippingBody, responses(Done))]
-async fn set_shipping(Path(of): Path<OfOrder>, Command(cx, body): Command<ShippingBody>) -> Result<Done> {
+    params(Id<OrderId>), request_body = ShippingBody, responses(Done))]
+async fn set_shipping(Path(of): Path<Id<OrderId>>, Command(cx, body): Command<ShippingBody>) -> Result<Done> {
     Ok(Done(order::change(&cx, of.id, Change::Shipping(body.into())).await?))
 }
 
 /// Set the tax on a line or on the whole order.
 #[utoipa::path(post, path = "/api/ecommerce/orders/{id}/tax", tag = "order",
-    params(OfOrder), request_body = OrderTax, responses(Done))]
-async fn set_tax(Path(of): Path<OfOrder>, Command(cx, body): Command<OrderTax>) -> Result<Done> {
-    let change = Change::Tax { line: body.line, amount: body.amount };
+    params(Id<OrderId>), request_body = OrderTax, responses(Done))]
+async fn set_tax(Path(of): Path<Id<OrderId>>, Command(cx, body): Command<OrderTax>) -> Result<Done> {
+    let change = Change::Tax { line: body.line, amount: body.amount.into() };
     Ok(Done(order::change(&cx, of.id, change).await?))
 }
 
 /// Place a draft.
 #[utoipa::path(post, path = "/api/ecommerce/orders/{id}/place", tag = "order",
-    params(OfOrder), request_body = PlacingBody, responses(Done))]
-async fn place(Path(of): Path<OfOrder>, Command(cx, body): Command<PlacingBody>) -> Result<Done> {
+    params(Id<OrderId>), request_body = PlacingBody, responses(Done))]
+async fn place(Path(of): Path<Id<OrderId>>, Command(cx, body): Command<PlacingBody>) -> Result<Done> {
     Ok(Done(order::place(&cx, of.id, body.into()).await?))
 }
 
@@ -155,17 +151,20 @@ async fn place(Path(of): Path<OfOrder>, Command(cx, body): Command<PlacingBody>)
     post,
     path = "/api/ecommerce/orders/{id}/edit",
     tag = "order",
-    params(OfOrder),
+    params(Id<OrderId>),
     responses(Done)
 )]
-async fn begin_edit(Path(of): Path<OfOrder>, Command(cx, _): Command<NoBody>) -> Result<Done> {
+async fn begin_edit(Path(of): Path<Id<OrderId>>, Command(cx, _): Command<NoBody>) -> Result<Done> {
     Ok(Done(order::change(&cx, of.id, Change::BeginEdit).await?))
 }
 
 /// Let an edit hold: what it costs more must have been paid.
 #[utoipa::path(post, path = "/api/ecommerce/orders/{id}/edit/confirm", tag = "order",
-    params(OfOrder), request_body = EditConfirmation, responses(Done))]
-async fn confirm_edit(Path(of): Path<OfOrder>, Command(cx, body): Command<EditConfirmation>) -> Result<Done> {
+    params(Id<OrderId>), request_body = EditConfirmation, responses(Done))]
+async fn confirm_edit(
+    Path(of): Path<Id<OrderId>>,
+    Command(cx, body): Command<EditConfirmation>,
+) -> Result<Done> {
     let change = Change::ConfirmEdit { totals_hash: body.totals_hash };
     Ok(Done(order::change(&cx, of.id, change).await?))
 }
@@ -175,9 +174,9 @@ async fn confirm_edit(Path(of): Path<OfOrder>, Command(cx, body): Command<EditCo
     post,
     path = "/api/ecommerce/orders/{id}/edit/abandon",
     tag = "order",
-    params(OfOrder),
+    params(Id<OrderId>),
     responses(Done)
 )]
-async fn abandon_edit(Path(of): Path<OfOrder>, Command(cx, _): Command<NoBody>) -> Result<Done> {
+async fn abandon_edit(Path(of): Path<Id<OrderId>>, Command(cx, _): Command<NoBody>) -> Result<Done> {
     Ok(Done(order::change(&cx, of.id, Change::AbandonEdit).await?))
 }

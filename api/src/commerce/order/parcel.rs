@@ -6,34 +6,31 @@ use domain::commerce::order::{CarrierFact, CarrierFactKind};
 use domain::ids::{FulfilmentId, OrderId};
 use domain::kernel::microseconds;
 use serde::Deserialize;
-use utoipa::openapi::schema::Object;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::ORDERS;
 use super::body::UnitsBody;
-use super::{ORDERS, OfOrder};
 use crate::answer::{Created, Done};
 use crate::app::App;
-use crate::extract::{Command, Creation, NoBody, Path};
+use crate::extract::{Command, Creation, Id, NoBody, Path};
 use crate::problem::Result;
-use crate::schema;
+use crate::scope::needs;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(fulfil))
-        .routes(routes!(ship))
-        .routes(routes!(deliver))
-        .routes(routes!(cancel_fulfilment))
-        .routes(routes!(record_carrier_fact))
+        .routes(needs(order::MANAGE, routes!(fulfil)))
+        .routes(needs(order::MANAGE, routes!(ship)))
+        .routes(needs(order::MANAGE, routes!(deliver)))
+        .routes(needs(order::MANAGE, routes!(cancel_fulfilment)))
+        .routes(needs(order::MANAGE, routes!(record_carrier_fact)))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 struct OfFulfilment {
-    #[param(schema_with = schema::id::<OrderId>)]
     id: OrderId,
-    #[param(schema_with = schema::id::<FulfilmentId>)]
     fulfilment: FulfilmentId,
 }
 
@@ -62,32 +59,18 @@ struct Shipment {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CarrierNews {
-    #[schema(schema_with = kinds)]
     kind: CarrierFactKind,
     /// When it happened.
     at: DateTime<Utc>,
-    #[schema(schema_with = schema::id_if_any::<FulfilmentId>)]
     fulfilment: Option<FulfilmentId>,
     #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     tracking: Option<String>,
 }
 
-fn kinds() -> Object {
-    schema::one_of(&[
-        "handed_over",
-        "in_transit",
-        "out_for_delivery",
-        "delivered",
-        "failed",
-        "lost",
-        "returned",
-    ])
-}
-
 /// Set units together for one parcel.
 #[utoipa::path(post, path = "/api/ecommerce/orders/{id}/fulfilments", tag = "order",
-    params(OfOrder), request_body = NewFulfilment, responses(Created))]
-async fn fulfil(Path(of): Path<OfOrder>, Creation(cx, body): Creation<NewFulfilment>) -> Result<Created> {
+    params(Id<OrderId>), request_body = NewFulfilment, responses(Created))]
+async fn fulfil(Path(of): Path<Id<OrderId>>, Creation(cx, body): Creation<NewFulfilment>) -> Result<Created> {
     let lines = body.lines.into_iter().map(Into::into).collect();
     let step = Step::Fulfil { lines, override_unpaid: body.override_unpaid };
     Ok(Created::at(ORDERS, order::handle(&cx, of.id, step).await?))
@@ -130,9 +113,9 @@ async fn cancel_fulfilment(Path(of): Path<OfFulfilment>, Command(cx, _): Command
 
 /// Record what a carrier says.
 #[utoipa::path(post, path = "/api/ecommerce/orders/{id}/carrier-facts", tag = "order",
-    params(OfOrder), request_body = CarrierNews, responses(Done))]
+    params(Id<OrderId>), request_body = CarrierNews, responses(Done))]
 async fn record_carrier_fact(
-    Path(of): Path<OfOrder>,
+    Path(of): Path<Id<OrderId>>,
     Command(cx, body): Command<CarrierNews>,
 ) -> Result<Done> {
     let CarrierNews { kind, at, fulfilment, tracking } = body;

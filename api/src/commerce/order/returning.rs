@@ -4,32 +4,30 @@ use commands::commerce::order::{self, Change, Step};
 use domain::commerce::order::Condition;
 use domain::ids::{LineId, OrderId, ReturnId};
 use serde::Deserialize;
-use utoipa::openapi::schema::Object;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::ORDERS;
 use super::body::UnitsBody;
-use super::{ORDERS, OfOrder};
 use crate::answer::{Created, Done};
 use crate::app::App;
-use crate::extract::{Command, Creation, Path};
+use crate::extract::{Command, Creation, Id, Path};
 use crate::problem::Result;
-use crate::schema;
+use crate::scope::needs;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(request_return))
-        .routes(routes!(receive_return))
-        .routes(routes!(dismiss_return))
+        .routes(needs(order::PLACE, routes!(request_return)))
+        .routes(needs(order::MANAGE, routes!(receive_return)))
+        .routes(needs(order::MANAGE, routes!(dismiss_return)))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 struct OfReturn {
-    #[param(schema_with = schema::id::<OrderId>)]
     id: OrderId,
-    #[param(rename = "return", schema_with = schema::id::<ReturnId>)]
+    #[param(rename = "return")]
     #[serde(rename = "return")]
     return_id: ReturnId,
 }
@@ -48,16 +46,10 @@ struct NewReturn {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ReturnReceipt {
-    #[schema(schema_with = schema::id::<LineId>)]
     line: LineId,
     #[schema(minimum = 1, maximum = 1_000_000)]
     quantity: u32,
-    #[schema(schema_with = conditions)]
     condition: Condition,
-}
-
-fn conditions() -> Object {
-    schema::one_of(&["good", "damaged"])
 }
 
 /// Why the rest of a return is not expected any more.
@@ -70,8 +62,11 @@ struct ReturnDismissal {
 
 /// Ask to give delivered units back.
 #[utoipa::path(post, path = "/api/ecommerce/orders/{id}/returns", tag = "order",
-    params(OfOrder), request_body = NewReturn, responses(Created))]
-async fn request_return(Path(of): Path<OfOrder>, Creation(cx, body): Creation<NewReturn>) -> Result<Created> {
+    params(Id<OrderId>), request_body = NewReturn, responses(Created))]
+async fn request_return(
+    Path(of): Path<Id<OrderId>>,
+    Creation(cx, body): Creation<NewReturn>,
+) -> Result<Created> {
     let lines = body.lines.into_iter().map(Into::into).collect();
     let change = Change::RequestReturn { lines, reason: body.reason };
     Ok(Created::at(ORDERS, order::change(&cx, of.id, change).await?))

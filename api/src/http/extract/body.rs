@@ -72,6 +72,11 @@ pub(super) fn parse<B: DeserializeOwned + ToSchema + 'static>(
 
 /// What the schema cannot say, the type does: one error at a time.
 pub(super) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, FieldError> {
+    // Where it went wrong is looked for only if it did: what has passed the schema mostly fits.
+    T::deserialize(&value).or_else(|_| place_of_error(value))
+}
+
+fn place_of_error<T: DeserializeOwned>(value: Value) -> Result<T, FieldError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let place: String = error.path().iter().filter_map(step).collect();
         // Serde's own sentences repeat what was sent; those of the domain's types do not.

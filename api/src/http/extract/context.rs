@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
 use commands::{Actor, Context};
 use http::header::{AUTHORIZATION, USER_AGENT};
 use http::request::Parts;
@@ -13,25 +12,14 @@ use super::RequestId;
 use crate::app::App;
 use crate::key::{Key, ShownKey};
 use crate::problem::{Problem, Result};
+use crate::scope;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// How much of a client's name is kept.
 const LONGEST_CLIENT: usize = 100;
 
-/// The context of a request that only reads.
-#[derive(Debug)]
-pub struct Cx(pub Context);
-
-impl FromRequestParts<App> for Cx {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        context(parts, app).await.map(|(cx, _)| Self(cx))
-    }
-}
-
-/// The context of whoever shows a key that may be used, and the key.
-pub(super) async fn context(parts: &Parts, app: &App) -> Result<(Context, Key)> {
+/// The context of whoever shows a key that may be used for this route, and the key.
+pub(crate) async fn context(parts: &Parts, app: &App) -> Result<(Context, Key)> {
     let shown = shown(&parts.headers)?;
     let key = app.keys.find(shown.workspace, shown.id).await?;
     let key = key
@@ -49,6 +37,7 @@ pub(super) async fn context(parts: &Parts, app: &App) -> Result<(Context, Key)> 
     tracing::Span::current()
         .record("workspace.id", tracing::field::display(shown.workspace))
         .record("key.id", tracing::field::display(shown.id));
+    scope::narrow(&mut cx, &parts.extensions)?;
     Ok((cx, key))
 }
 

@@ -20,6 +20,7 @@ const MOST_UNITS: u32 = 1_000_000;
 
 /// What is being ordered, before it is agreed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = DraftContents))]
 pub struct Contents {
     pub currency: Currency,
     pub lines: Vec<Item>,
@@ -31,6 +32,7 @@ pub struct Contents {
 
 /// A line being ordered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = DraftLine))]
 pub struct Item {
     pub line: LineId,
     /// Where it is taken from; none for what needs no stock or happened elsewhere.
@@ -49,6 +51,7 @@ pub struct Item {
 
 /// A given amount off an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = DraftDiscount))]
 pub struct Discount {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
@@ -56,6 +59,7 @@ pub struct Discount {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = DraftShipping))]
 pub struct Shipping {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
@@ -64,6 +68,7 @@ pub struct Shipping {
 
 /// A line as agreed: with its share of the order's discount and tax.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = AgreedLine))]
 pub struct Line {
     pub line: LineId,
     #[serde(default, skip_serializing_if = "Option::is_none")]

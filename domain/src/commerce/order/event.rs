@@ -182,6 +182,7 @@ pub struct Placed {
 
 /// Units of a line in a parcel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FulfilledLine {
     pub line: LineId,
     pub sku: Sku,
@@ -209,6 +210,7 @@ pub struct ReservedUnits {
 
 /// What a closed order learned too late.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = OrderObservation))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Observed {
     /// `amount` is what came on top of what was captured before.

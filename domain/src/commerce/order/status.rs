@@ -7,6 +7,7 @@ use crate::money::Money;
 
 /// What became of the units of a line, or of several lines together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = OrderCounters))]
 pub struct Counters {
     pub ordered: u64,
     pub allocated: u64,
@@ -63,6 +64,7 @@ impl Counters {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, AsRefStr)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = OrderPaymentStatus))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum PaymentStatus {
@@ -94,6 +96,7 @@ impl PaymentStatus {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, AsRefStr)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = OrderFulfilmentStatus))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum FulfilmentStatus {
@@ -123,6 +126,7 @@ impl FulfilmentStatus {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, AsRefStr)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = OrderReturnStatus))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum ReturnStatus {

@@ -14,6 +14,7 @@ pub enum Subject {
 
 /// Who decides when authorised money is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CaptureMode {
     /// As soon as the goods are sure.
@@ -24,6 +25,7 @@ pub enum CaptureMode {
 
 /// How final a decline is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, AsRefStr, EnumString)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum DeclineClass {
@@ -39,6 +41,7 @@ pub enum DeclineClass {
 
 /// What to do about a decline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, AsRefStr, EnumString)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = DeclineAdvice))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Advice {
@@ -59,6 +62,7 @@ pub enum Operation {
 
 /// What the provider tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, AsRefStr)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = PaymentFact))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Fact {
@@ -72,6 +76,7 @@ pub enum Fact {
 
 /// How a payment stands, seen as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, AsRefStr, EnumString)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum PaymentStatus {
