@@ -3,10 +3,11 @@
 //! What every operation shares is added here, once: problems, the key, the headers of commands.
 
 mod flat;
+mod named;
 mod strict;
 
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
-use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ArrayItems, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     Content, InfoBuilder, OpenApi, Ref, RefOr, Required, ResponseBuilder, Schema, SecurityRequirement,
@@ -79,6 +80,7 @@ pub fn completed(mut document: OpenApi) -> OpenApi {
             complete(operation);
         });
     }
+    named::document(&mut document);
     flat::document(&mut document);
     strict::document(&mut document);
     document
@@ -86,6 +88,40 @@ pub fn completed(mut document: OpenApi) -> OpenApi {
 
 fn of<T: ToSchema>() -> (String, RefOr<Schema>) {
     (T::name().into_owned(), T::schema())
+}
+
+/// The schemas of all parameters.
+fn parameters(document: &mut OpenApi) -> impl Iterator<Item = &mut RefOr<Schema>> {
+    let operations = document.paths.paths.values_mut().flat_map(|item| {
+        [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten()
+    });
+    operations.flat_map(|operation| operation.parameters.iter_mut().flatten()).filter_map(|parameter| {
+        match parameter {
+            RefOr::T(parameter) => parameter.schema.as_mut(),
+            RefOr::Ref(_) => None,
+        }
+    })
+}
+
+/// What a schema is made of, one level down.
+fn children(schema: &mut Schema, each: &mut impl FnMut(&mut RefOr<Schema>)) {
+    match schema {
+        Schema::Object(object) => {
+            object.properties.values_mut().for_each(&mut *each);
+            if let Some(AdditionalProperties::RefOr(values)) = object.additional_properties.as_deref_mut() {
+                each(values);
+            }
+        }
+        Schema::Array(array) => {
+            if let ArrayItems::RefOrSchema(items) = &mut array.items {
+                each(items);
+            }
+        }
+        Schema::OneOf(one) => one.items.iter_mut().for_each(each),
+        Schema::AllOf(all) => all.items.iter_mut().for_each(each),
+        Schema::AnyOf(any) => any.items.iter_mut().for_each(each),
+        _ => {}
+    }
 }
 
 /// Whether it asks for no key.

@@ -105,6 +105,8 @@ fn every_choice_of_words_has_a_name_of_its_own() {
         }
     }
     assert_eq!(unnamed, Vec::<String>::new(), "give these a type with a name");
+    let items = document.pointer("/components/schemas/Page_OrderView/properties/items/items").unwrap();
+    assert_eq!(*items, serde_json::json!({"$ref": "#/components/schemas/OrderView"}));
     let names: HashSet<_> = schemas.keys().map(|name| name.to_lowercase()).collect();
     assert_eq!(names.len(), schemas.len(), "two schemas differ by case alone");
 }

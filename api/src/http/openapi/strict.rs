@@ -1,11 +1,10 @@
 //! Strictness: what the reader of bodies and queries refuses everywhere, said at every place of the document.
 
 use utoipa::Number;
-use utoipa::openapi::path::Operation;
-use utoipa::openapi::schema::{
-    AdditionalProperties, ArrayItems, KnownFormat, Object, Schema, SchemaFormat, SchemaType, Type,
-};
+use utoipa::openapi::schema::{KnownFormat, Object, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{OpenApi, RefOr};
+
+use super::{children, parameters};
 
 /// What [`crate::text::flaw`] finds nothing wrong with.
 pub const TEXT: &str = r"^[^\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]*$";
@@ -15,43 +14,18 @@ const WORDS: &str = r"^[^\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]*[^\s\u00
 /// Says it in a whole document.
 pub(super) fn document(document: &mut OpenApi) {
     document.components.iter_mut().flat_map(|components| components.schemas.values_mut()).for_each(schema);
-    for item in document.paths.paths.values_mut() {
-        [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete]
-            .into_iter()
-            .flatten()
-            .for_each(operation);
-    }
-}
-
-fn operation(operation: &mut Operation) {
-    for parameter in operation.parameters.iter_mut().flatten() {
-        if let RefOr::T(parameter) = parameter {
-            parameter.schema.iter_mut().for_each(schema);
-        }
-    }
+    parameters(document).for_each(schema);
 }
 
 fn schema(schema: &mut RefOr<Schema>) {
     let RefOr::T(inner) = schema else { return };
-    match inner {
-        Schema::Object(object) => self::object(object),
-        Schema::Array(array) => {
-            if let ArrayItems::RefOrSchema(items) = &mut array.items {
-                self::schema(items);
-            }
-        }
-        Schema::OneOf(one) => one.items.iter_mut().for_each(self::schema),
-        Schema::AllOf(all) => all.items.iter_mut().for_each(self::schema),
-        Schema::AnyOf(any) => any.items.iter_mut().for_each(self::schema),
-        _ => {}
+    if let Schema::Object(object) = inner {
+        self::object(object);
     }
+    children(inner, &mut self::schema);
 }
 
 fn object(object: &mut Object) {
-    object.properties.values_mut().for_each(schema);
-    if let Some(AdditionalProperties::RefOr(values)) = object.additional_properties.as_deref_mut() {
-        schema(values);
-    }
     if let Some(Schema::Object(names)) = object.property_names.as_deref_mut() {
         self::object(names);
     }
