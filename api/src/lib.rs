@@ -13,8 +13,8 @@ pub mod port;
 pub mod routes;
 
 pub use crate::http::{
-    answer, extract, fresh, history, json, key, limits, openapi, page, problem, read, schema,
-    scope, server, text,
+    answer, extract, fresh, history, json, key, limits, openapi, page, problem, read, schema, scope, server,
+    text,
 };
 use crate::http::{border, decimal, turns};
 pub use app::App;

@@ -93,7 +93,9 @@ fn of<T: ToSchema>() -> (String, RefOr<Schema>) {
 /// The schemas of all parameters.
 fn parameters(document: &mut OpenApi) -> impl Iterator<Item = &mut RefOr<Schema>> {
     let operations = document.paths.paths.values_mut().flat_map(|item| {
-        [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten()
+        [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete]
+            .into_iter()
+            .flatten()
     });
     operations.flat_map(|operation| operation.parameters.iter_mut().flatten()).filter_map(|parameter| {
         match parameter {
