@@ -1,4 +1,4 @@
-//! Text: what none may hold that comes in or goes out.
+//! Text: characters that are refused in every text, control characters and bidirectional overrides.
 
 /// What is wrong with a text, wherever it comes from.
 pub fn flaw(text: &str) -> Option<&'static str> {
