@@ -12,9 +12,6 @@ pub const MANAGE: &str = "specimen:manage";
 pub const READ: &str = "specimen:read";
 
 /// Creates a specimen.
-///
-/// # Errors
-/// Any of [`commands::Error`].
 #[instrument(name = "specimen.create", skip_all)]
 pub async fn create(cx: &Context, title: String) -> Result<Outcome> {
     cx.must(MANAGE)?;
@@ -22,9 +19,6 @@ pub async fn create(cx: &Context, title: String) -> Result<Outcome> {
 }
 
 /// Gives it another title.
-///
-/// # Errors
-/// Any of [`commands::Error`].
 #[instrument(name = "specimen.rename", skip_all, fields(specimen.id = %id))]
 pub async fn rename(cx: &Context, id: SpecimenId, title: String) -> Result<Outcome> {
     cx.must(MANAGE)?;
@@ -32,9 +26,6 @@ pub async fn rename(cx: &Context, id: SpecimenId, title: String) -> Result<Outco
 }
 
 /// Takes it out of use, for good.
-///
-/// # Errors
-/// Any of [`commands::Error`].
 #[instrument(name = "specimen.retire", skip_all, fields(specimen.id = %id))]
 pub async fn retire(cx: &Context, id: SpecimenId) -> Result<Outcome> {
     cx.must(MANAGE)?;
