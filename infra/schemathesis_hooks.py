@@ -189,7 +189,7 @@ FITTING = {
     f"{PAYMENT}/cancel": payment_of(Order.declined),
     f"{MONEY}/refunds": order(Order.paid),
     f"{REFUND}(/history)?": functools.cache(refund),
-    f"{REFUND}/(approve|cancel|reject)": refund,
+    f"{REFUND}/(approve|cancel|reject|retry)": refund,
 }
 FITTING = [(re.compile(paths), make) for paths, make in FITTING.items()]
 PLACING = re.compile(f"{SHOP}/orders|{ORDER}/place|{CART}/checkout")

@@ -5,6 +5,7 @@
 //! by its expected version. Commands on one stream take turns within a process.
 
 pub mod appender;
+mod streams;
 
 use std::any::Any;
 use std::collections::HashMap;

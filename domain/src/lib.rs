@@ -9,12 +9,15 @@ pub mod finance;
 pub mod identity;
 pub mod ids;
 pub mod kernel;
+#[cfg(test)]
+mod lives;
 pub mod locale;
 pub mod money;
 pub mod permission;
 pub mod pii;
 #[cfg(feature = "schema")]
 mod schema;
+pub mod text;
 
 /// The contexts of the platform: the first half of every [`kernel::Decider::NAME`], a folder of the same name in each
 /// layer, a topic each.

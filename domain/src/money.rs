@@ -33,6 +33,17 @@ pub enum Unreckonable {
 }
 
 impl Money {
+    /// The largest amount that anybody may ask for, up or down: a hundred thousand million dollars, or ten million
+    /// million yen. No shop asks for so much at once, and more than 900,000 such amounts still add up within i64:
+    /// so sums over days and years stay exact, here and in SQL. What was recorded with more stays readable.
+    pub const MOST: i64 = 10_000_000_000_000;
+
+    /// Whether it is no more than [`Money::MOST`], up or down.
+    #[must_use]
+    pub const fn is_in_range(self) -> bool {
+        self.amount.unsigned_abs() <= Self::MOST.unsigned_abs()
+    }
+
     #[must_use]
     pub const fn new(amount: i64, currency: Currency) -> Self {
         Self { amount, currency }
@@ -201,6 +212,15 @@ mod tests {
             usd(1).plus(Money::new(1, Currency::EUR)),
             Err(Unreckonable::CurrencyMismatch(Currency::USD, Currency::EUR))
         );
+    }
+
+    #[test]
+    fn has_a_bound_below_which_the_sums_of_years_fit() {
+        assert!(usd(Money::MOST).is_in_range() && usd(-Money::MOST).is_in_range());
+        for beyond in [Money::MOST + 1, -Money::MOST - 1, i64::MIN, i64::MAX] {
+            assert!(!usd(beyond).is_in_range(), "{beyond}");
+        }
+        assert!(usd(Money::MOST).times(900_000).is_ok());
     }
 
     #[test]

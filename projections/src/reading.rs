@@ -67,17 +67,30 @@ pub struct Order {
     /// The column's type in SQL, to read [`After::value`] back.
     sql_type: &'static str,
     descending: bool,
+    folded: bool,
 }
 
 impl Order {
     #[must_use]
     pub const fn by(column: &'static str, sql_type: &'static str) -> Self {
-        Self { column, sql_type, descending: false }
+        Self { column, sql_type, descending: false, folded: false }
     }
 
     #[must_use]
     pub const fn descending(self) -> Self {
         Self { descending: true, ..self }
+    }
+
+    /// A text's case and accents make no difference.
+    #[must_use]
+    pub const fn folded(self) -> Self {
+        Self { folded: true, ..self }
+    }
+
+    /// What rows are compared by.
+    fn place(self) -> String {
+        let column = self.column;
+        if self.folded { format!("read.folded(t.{column})") } else { format!("t.{column}") }
     }
 }
 
@@ -122,10 +135,10 @@ type Listed<R> = (i64, Option<Json<R>>, Option<String>, Option<String>);
 impl<V: View> Listing<V> {
     /// All rows of a workspace.
     fn of(workspace: WorkspaceId, order: Order) -> Self {
-        let (column, key, table) = (order.column, V::KEY, V::NAME);
+        let (place, key, table) = (order.place(), V::KEY, V::NAME);
         let mut query = QueryBuilder::new(format!(
             "select s.position, t.row, t.place::text, t.key from subscriptions s left join lateral \
-             (select to_jsonb(t) as row, t.{column} as place, t.{key} as key from read.{table} t \
+             (select to_jsonb(t) as row, {place} as place, t.{key} as key from read.{table} t \
               where t.workspace_id = "
         ));
         query.push_bind(workspace.to_string());
@@ -151,15 +164,15 @@ impl<V: View> Listing<V> {
         after: Option<After>,
         limit: usize,
     ) -> Result<Seen<Page<V::Row>>, sqlx::Error> {
-        let Order { column, sql_type, descending } = self.order;
+        let (place, Order { sql_type, descending, .. }) = (self.order.place(), self.order);
         let (beyond, direction) = if descending { ("<", "desc") } else { (">", "asc") };
         if let Some(After { value, key }) = after {
-            self.query.push(format!(" and (t.{column}, t.{}) {beyond} (", V::KEY)).push_bind(value);
+            self.query.push(format!(" and ({place}, t.{}) {beyond} (", V::KEY)).push_bind(value);
             self.query.push(format!("::text::{sql_type}, ")).push_bind(key).push(")");
         }
         let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         self.query
-            .push(format!(" order by t.{column} {direction}, t.{} {direction} limit ", V::KEY))
+            .push(format!(" order by {place} {direction}, t.{} {direction} limit ", V::KEY))
             .push_bind(one_more)
             .push(") t on true where s.name = ")
             .push_bind(V::NAME)

@@ -5,6 +5,7 @@ mod commands;
 mod connections;
 mod document;
 mod jar;
+mod keys;
 mod logs;
 mod platform;
 mod reads;

@@ -1,7 +1,6 @@
 //! All integration tests, as one binary.
 
 mod architecture;
-mod capability;
 mod cli;
 mod commerce;
 mod finance {
@@ -24,10 +23,10 @@ mod promises {
     mod projections;
     mod rebuild;
     mod relay;
+    mod sums;
     mod versions;
     mod views_from_kafka;
 }
 mod migrations;
 mod rebuild;
-mod specimen;
 mod store;

@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::extract::{Command, Creation, Id, List, Path, Query, Show};
 use crate::fresh::MinPosition;
 use crate::history::Happened;
+use crate::openapi::KeyRequired;
 use crate::page::{Page, Paging};
 use crate::problem::Result;
 use crate::read::Read;
@@ -124,10 +125,10 @@ async fn history(
     read.history::<Order>(of.id, &paging).await
 }
 
-/// Try to pay once more, after a decline that was not final.
+/// Try to pay once more after a decline, after a final one with another method.
 #[utoipa::path(post, path = "/api/ecommerce/orders/{id}/pay", tag = "order",
-    params(Id<OrderId>), request_body = PaymentRetry, responses(Done))]
-async fn pay(Path(of): Path<Id<OrderId>>, Command(cx, body): Command<PaymentRetry>) -> Result<Done> {
+    params(Id<OrderId>, KeyRequired), request_body = PaymentRetry, responses(Done))]
+async fn pay(Path(of): Path<Id<OrderId>>, Creation(cx, body): Creation<PaymentRetry>) -> Result<Done> {
     Ok(Done(checkout::retry_payment(&cx, of.id, body.payment_method).await?))
 }
 
@@ -147,10 +148,10 @@ async fn cancel(Path(of): Path<Id<OrderId>>, Command(cx, body): Command<OrderCan
 
 /// Cancel units that are not packed yet: what was paid for them is given back.
 #[utoipa::path(post, path = "/api/ecommerce/orders/{id}/cancel-lines", tag = "order",
-    params(Id<OrderId>), request_body = LinesCancellation, responses(Done))]
+    params(Id<OrderId>, KeyRequired), request_body = LinesCancellation, responses(Done))]
 async fn cancel_lines(
     Path(of): Path<Id<OrderId>>,
-    Command(cx, body): Command<LinesCancellation>,
+    Creation(cx, body): Creation<LinesCancellation>,
 ) -> Result<Done> {
     let (lines, reason) = (body.lines.into_iter().map(Into::into).collect(), body.reason);
     Ok(Done(order::change(&cx, of.id, Change::CancelLines { lines, reason }).await?))

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use commands::commerce::product;
-use domain::commerce::product::{MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTE_VALUE, MAX_ENTRIES, Product, Variant};
+use domain::commerce::product::{
+    MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTE_VALUE, MAX_DESCRIPTION, MAX_ENTRIES, Product, Variant,
+};
 use domain::currency::CurrencyInUse;
 use domain::ids::{ProductId, Sku};
 use domain::money::{Currency, Money};
@@ -61,7 +63,8 @@ struct OfPrice {
 struct NewProduct {
     #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     title: String,
-    #[schema(max_length = 10_000)]
+    #[serde(default)]
+    #[schema(schema_with = described)]
     description: Option<String>,
     /// None yet, if it is left out: then nothing of it can be sold.
     #[serde(default)]
@@ -92,6 +95,10 @@ impl From<NewVariant> for Variant {
     }
 }
 
+fn described() -> Object {
+    crate::schema::lines_if_any(MAX_DESCRIPTION)
+}
+
 fn attributes() -> Object {
     let text =
         |min, max| ObjectBuilder::new().schema_type(Type::String).min_length(min).max_length(Some(max));
@@ -116,7 +123,8 @@ struct ProductTitle {
 #[serde(deny_unknown_fields)]
 struct ProductDescription {
     /// Not at all, if it is `null` or left out.
-    #[schema(max_length = 10_000)]
+    #[serde(default)]
+    #[schema(schema_with = described)]
     description: Option<String>,
 }
 

@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::extract::{Command, Creation, Id, List, NoBody, Path, Query, Show};
 use crate::fresh::MinPosition;
 use crate::history::Happened;
+use crate::openapi::KeyRequired;
 use crate::page::{Page, Paging};
 use crate::problem::Result;
 use crate::read::Read;
@@ -28,6 +29,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(needs(refund::APPROVE, routes!(approve)))
         .routes(needs(refund::APPROVE, routes!(cancel)))
         .routes(needs(refund::APPROVE, routes!(reject)))
+        .routes(needs(refund::APPROVE, routes!(retry)))
         .routes(needs(refund::READ, routes!(history)))
 }
 
@@ -52,7 +54,7 @@ struct NewRefundLine {
     amount: Price,
 }
 
-/// Why a refund that was held for review is given up.
+/// Why a refund is given up.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RefundRejection {
@@ -111,7 +113,19 @@ async fn cancel(Path(of): Path<Id<RefundId>>, Command(cx, _): Command<NoBody>) -
     Ok(Done(refund::cancel(&cx, of.id).await?))
 }
 
-/// Settle a refund that was held for review as failed, after a person looked.
+/// Send a refund again that waits for a person.
+#[utoipa::path(
+    post,
+    path = "/api/financial/refunds/{id}/retry",
+    tag = "refund",
+    params(Id<RefundId>, KeyRequired),
+    responses(Done)
+)]
+async fn retry(Path(of): Path<Id<RefundId>>, Creation(cx, _): Creation<NoBody>) -> Result<Done> {
+    Ok(Done(refund::retry(&cx, of.id).await?))
+}
+
+/// Give a refund up, before it is sent or after a person looked at why it was refused.
 #[utoipa::path(post, path = "/api/financial/refunds/{id}/reject", tag = "refund",
     params(Id<RefundId>), request_body = RefundRejection, responses(Done))]
 async fn reject(Path(of): Path<Id<RefundId>>, Command(cx, body): Command<RefundRejection>) -> Result<Done> {

@@ -17,7 +17,7 @@ use crate::text::flaw;
 const DEEPEST: usize = 32;
 /// How many values a body may have, all levels together.
 const MOST_VALUES: usize = 10_000;
-/// The longest string, in bytes.
+/// The longest string, in characters.
 const LONGEST_STRING: usize = 16 * 1024;
 
 /// Reads one value, and tells what is wrong with the numbers and strings in it.
@@ -95,8 +95,8 @@ impl Reader {
     }
 
     fn text<E: serde::de::Error>(&self, text: &str) -> Result<(), E> {
-        if text.len() > LONGEST_STRING {
-            return Err(self.exceeded(format!("a string has more than {LONGEST_STRING} bytes")));
+        if text.chars().nth(LONGEST_STRING).is_some() {
+            return Err(self.exceeded(format!("a string has more than {LONGEST_STRING} characters")));
         }
         if let Some(flaw) = flaw(text) {
             self.found(|pointer| FieldError::at(pointer, "text", flaw));
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(code("[".repeat(60_000)), "limits-exceeded");
         assert_eq!(code(format!("[{}0]", "0,".repeat(9_998))), "");
         assert_eq!(code(format!("[{}0]", "0,".repeat(9_999))), "limits-exceeded");
-        assert_eq!(code(format!("\"{}\"", "x".repeat(LONGEST_STRING))), "");
+        assert_eq!(code(format!("\"{}\"", "あ".repeat(LONGEST_STRING))), "");
         assert_eq!(code(format!("\"{}\"", "x".repeat(LONGEST_STRING + 1))), "limits-exceeded");
     }
 }

@@ -13,6 +13,7 @@ use jsonschema::error::ValidationErrorKind as Wrong;
 use jsonschema::{Draft, ValidationError, Validator};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::problem::FieldError;
@@ -22,7 +23,7 @@ use crate::problem::FieldError;
 #[serde(deny_unknown_fields)]
 pub struct Price {
     /// In minor units: 1234 is 12.34 US dollars, or 1234 yen.
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 10_000_000_000_000i64)]
     amount: i64,
     currency: CurrencyInUse,
 }
@@ -32,6 +33,9 @@ impl From<Price> for Money {
         Self { amount, currency: currency.into() }
     }
 }
+
+/// What [`crate::text::flaw`] finds nothing wrong with but line breaks and tabs.
+pub const LINES: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u202a-\u202e\u2066-\u2069]*$";
 
 static CHECKS: LazyLock<RwLock<HashMap<TypeId, Arc<Check>>>> = LazyLock::new(RwLock::default);
 
@@ -75,7 +79,33 @@ pub fn of_body<B: ToSchema>() -> Value {
     schema
 }
 
+/// A text of any number of lines, or `null`: at most so many characters.
+#[must_use]
+pub fn lines_if_any(most: usize) -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .max_length(Some(most))
+        .pattern(Some(LINES))
+        .build()
+}
+
 impl Check {
+    /// Whether the schema takes more than one line at a place of a value.
+    #[must_use]
+    pub fn takes_lines(&self, pointer: &str) -> bool {
+        let place = pointer.split('/').skip(1).try_fold(&self.schema, |schema, step| {
+            let object = self.resolved(schema);
+            object["properties"]
+                .get(step.replace("~1", "/").replace("~0", "~"))
+                .or_else(|| object.get("items"))
+        });
+        place.is_some_and(|schema| self.resolved(schema)["pattern"] == LINES)
+    }
+
+    fn resolved<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        let referred = schema["$ref"].as_str().and_then(|to| self.schema.pointer(to.trim_start_matches('#')));
+        referred.unwrap_or(schema)
+    }
     /// Everything a value does not keep of its schema.
     #[must_use]
     pub fn errors(&self, value: &Value) -> Vec<FieldError> {
@@ -109,6 +139,7 @@ fn tell(error: &ValidationError<'_>, into: &mut Vec<FieldError>) {
                         .unwrap_or_else(|| "is none of what may stand here".to_owned())
                 }
                 Wrong::Format { format } => format!("is no {format}"),
+                Wrong::Pattern { pattern } => form(pattern),
                 _ => error.masked_with("this").to_string(),
             };
             into.push(FieldError::at(here, code(kind), detail));
@@ -140,6 +171,21 @@ fn meant<'a>(
     };
     let mut fitting = alternatives.iter().filter(|errors| !errors.iter().any(other));
     fitting.next().filter(|_| fitting.next().is_none())
+}
+
+/// What a pattern asks for, in words.
+fn form(pattern: &str) -> String {
+    let id = pattern.strip_prefix('^').and_then(|rest| rest.strip_suffix("_[0-7][0-9a-hjkmnp-tv-z]{25}$"));
+    match (id, pattern) {
+        (Some(prefix), _) => format!("is no id of the form {prefix}_ and 26 digits and letters"),
+        (_, "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$") => {
+            "is not 1 to 64 letters, digits and . _ - that begin with a letter or a digit".into()
+        }
+        (_, r"\S") => "is blank: there is to be something to read in it".into(),
+        (_, "^[0-9a-f]{64}$") => "is no SHA-256 in 64 lower-case hexadecimal digits".into(),
+        (_, LINES) => "has characters that no text may have".into(),
+        (_, pattern) => format!("is not of the form {pattern}"),
+    }
 }
 
 fn code(kind: &Wrong) -> &'static str {
@@ -222,6 +268,15 @@ mod tests {
         assert_eq!(wrong(&json!({"lines": []})), ["/lines count"]);
         assert_eq!(wrong(&json!({})), ["/lines required"]);
         assert_eq!(wrong(&json!([])), [" type"]);
+    }
+
+    #[test]
+    fn a_form_is_told_in_words() {
+        let told =
+            check::<Place>(of_body::<Place>).errors(&json!({"lines": [{"product": "x", "quantity": 1}]}));
+        assert_eq!(told[0].detail, "is no id of the form prod_ and 26 digits and letters");
+        assert!(form(r"\S").starts_with("is blank"));
+        assert_eq!(form("^x$"), "is not of the form ^x$");
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! `/api/dashboard`: how the business does.
 
 use chrono::{Days, NaiveDate};
+use http::StatusCode;
 use projections::View;
-use projections::intelligence::dashboard::{Dashboard, DashboardView, Grouping, Range, figures};
+use projections::intelligence::dashboard::{
+    Dashboard, DashboardView, Grouping, Range, are_out_of_range, figures,
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -68,8 +71,17 @@ impl DashboardRange {
 async fn show(read: Read, Query(asked, fresh): Query<DashboardRange>) -> Result<Shown<DashboardView>> {
     let range = asked.days(read.cx.now().date_naive())?;
     fresh.reached(&read.app, Dashboard::NAME).await?;
-    let seen = figures(&read.app.reads, read.cx.workspace, range).await?;
+    let seen = figures(&read.app.reads, read.cx.workspace, range).await.map_err(told)?;
     Ok(Shown { position: seen.position, version: None, body: seen.value })
+}
+
+/// Sums that leave the range of amounts are no failure of ours.
+fn told(error: sqlx::Error) -> Problem {
+    if !are_out_of_range(&error) {
+        return error.into();
+    }
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "amount-out-of-range")
+        .saying("what these days come to is beyond the range of amounts: ask for fewer of them")
 }
 
 #[cfg(test)]

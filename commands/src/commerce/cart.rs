@@ -1,7 +1,7 @@
 //! Acting on carts.
 
 use domain::commerce::cart::{Cart, CartCommand};
-use domain::commerce::order::{Discount, Order, OrderCommand, Shipping};
+use domain::commerce::order::{Discount, Order, OrderCommand, Shipping, Submission};
 use domain::ids::{CartId, CustomerId, Location, OrderId, Sku};
 use domain::kernel::{Decider, Kind};
 use domain::money::{Currency, Money};
@@ -96,6 +96,7 @@ pub async fn check_out(cx: &Context, id: CartId, asked: CheckOutAsked) -> Result
         let contents = contents_of(&cart.state, currency, asked);
         let submission =
             submission(cx, &facts, customer, asked.reference.clone(), &contents, &asked.placing).await?;
+        let submission = Submission { cart: Some(id), ..submission };
         let submit = OrderCommand::Submit(Box::new(submission));
         Ok(vec![Box::new(OnNew::<Order>::new(order, submit)) as _, Box::new(leave) as _])
     })

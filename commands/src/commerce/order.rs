@@ -3,6 +3,8 @@
 //! Prices and titles come from the catalogue unless the caller, a seller's own system, gives them. The policy
 //! (how long an unpaid order waits) is the platform's.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::commerce::order::{
     Basis, CancelReason, CarrierFact, Condition, Contents, Discount, Item, Order, OrderCommand, OrderRefusal,
@@ -121,9 +123,12 @@ pub(super) async fn submission(
 ) -> Result<Submission> {
     cx.must(PLACE)?;
     must_for(cx, placing.settlement)?;
+    for line in &contents.lines {
+        must_be_on_sale(facts, &line.sku, placing.settlement).await?;
+    }
     let contents = priced(cx, facts, contents).await?;
     let placing = placing_of(cx, placing.clone())?;
-    Ok(Submission { customer, reference, contents, placing })
+    Ok(Submission { customer, reference, cart: None, contents, placing })
 }
 
 /// What an order would come to, with the hash that agrees to it. Nothing is recorded.
@@ -178,8 +183,17 @@ pub async fn add_line(cx: &Context, order: OrderId, line: LineAsked) -> Result<O
 pub async fn place(cx: &Context, order: OrderId, placing: PlacingAsked) -> Result<Outcome> {
     cx.must(PLACE)?;
     must_for(cx, placing.settlement)?;
-    let placing = placing_of(cx, placing)?;
-    cx.execute::<Order>(order, OrderCommand::Place(placing)).await
+    let placing = &placing;
+    cx.execute_from(|facts| async move {
+        // What was on sale when it was put in may not be any more.
+        let draft = facts.load::<Order>(order).await?.state;
+        for line in draft.contents().iter().flat_map(|contents| &contents.lines) {
+            must_be_on_sale(&facts, &line.sku, placing.settlement).await?;
+        }
+        let command = OrderCommand::Place(placing_of(cx, placing.clone())?);
+        Ok(vec![Box::new(On::<Order> { id: order.to_string(), command }) as _])
+    })
+    .await
 }
 
 /// What a customer may do to an order of theirs: change a draft or an open edit, cancel, ask to return.
@@ -373,14 +387,22 @@ async fn item(cx: &Context, facts: &Facts, currency: Currency, asked: LineAsked)
             (
                 Some(price),
                 total
-                    .map_err(|_| refused("order/amount_out_of_range", "an amount is out of range".into()))?,
+                    .map_err(|_| Error::Refused(Refused::by(Order::NAME, &OrderRefusal::AmountOutOfRange)))?,
             )
         }
+        (None, None, None) if title.is_none() => {
+            let message = format!(
+                "no product has the SKU {}: name another, or give a title and a unit_price with it",
+                asked.sku
+            );
+            return Err(refused("order/unknown_sku", message));
+        }
         (None, None, None) => {
-            return Err(refused(
-                "order/no_price",
-                format!("{} has no price in {currency}: give one", asked.sku),
-            ));
+            let message = format!(
+                "{} has no price in {currency}: set one on its product, or give a unit_price with it",
+                asked.sku
+            );
+            return Err(refused("order/no_price", message));
         }
     };
     Ok(Item {
@@ -401,13 +423,29 @@ async fn catalogue(
     sku: &Sku,
     currency: Currency,
 ) -> Result<Option<(Option<String>, Option<Money>)>> {
+    let product = on_sale(facts, sku).await?;
+    let variant = product.as_ref().and_then(|product| product.variant(sku));
+    Ok(variant.map(|variant| (Some(variant.title.clone()), variant.price(currency))))
+}
+
+/// The product of a SKU, if any has it: refused if that is off sale.
+async fn on_sale(facts: &Facts, sku: &Sku) -> Result<Option<Arc<Product>>> {
     let claim = facts.load::<SkuClaim>(sku).await?;
     let Some(product) = claim.state.product() else { return Ok(None) };
-    let product = facts.load::<Product>(product).await?;
-    if !product.state.is_on_sale() {
-        return Err(refused("order/not_on_sale", format!("{sku} is not on sale")));
+    let product = facts.load::<Product>(product).await?.state;
+    if product.is_on_sale() {
+        return Ok(Some(product));
     }
-    Ok(product.state.variant(sku).map(|variant| (Some(variant.title.clone()), variant.price(currency))))
+    let message = format!("{sku} is not on sale: restore its product, or take it out");
+    Err(refused("order/not_on_sale", message))
+}
+
+/// What the catalogue takes off sale is not sold at any price; what was sold elsewhere was.
+async fn must_be_on_sale(facts: &Facts, sku: &Sku, settlement: Settlement) -> Result<()> {
+    match settlement {
+        Settlement::Recorded => Ok(()),
+        Settlement::Checkout | Settlement::CreditTerms => on_sale(facts, sku).await.map(drop),
+    }
 }
 
 fn refused(code: &str, message: String) -> Error {

@@ -7,11 +7,13 @@ use std::collections::BTreeSet;
 
 use domain::commerce::product::{Product, ProductCommand, Variant};
 use domain::commerce::sku::{SkuClaim, SkuCommand};
+use domain::commerce::stock::Stock;
 use domain::ids::{ProductId, Sku};
+use domain::kernel::Kind;
 use domain::money::{Currency, Money};
 use tracing::instrument;
 
-use crate::{Act, Context, On, OnNew, Outcome, Result};
+use crate::{Act, Context, Error, Facts, On, OnNew, Outcome, Refused, Result};
 
 /// Changing products.
 pub const MANAGE: &str = "product:manage";
@@ -72,15 +74,25 @@ pub async fn add_variant(cx: &Context, id: ProductId, variant: Variant) -> Resul
     cx.execute_all(&[&on(id, ProductCommand::AddVariant(variant)), &claim]).await
 }
 
-/// Removes a variant: its SKU is free for another product.
+/// Removes a variant: its SKU is free for another product. Refused as long as units of it lie anywhere, or are
+/// reserved: whoever takes the SKU would take them along.
 ///
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "product.remove_variant", skip_all, fields(product.id = %id, sku = %sku))]
 pub async fn remove_variant(cx: &Context, id: ProductId, sku: Sku) -> Result<Outcome> {
     cx.must(MANAGE)?;
-    let release = On::<SkuClaim> { id: sku.to_string(), command: SkuCommand::Release { product: id } };
-    cx.execute_all(&[&on(id, ProductCommand::RemoveVariant { sku }), &release]).await
+    let sku = &sku;
+    cx.execute_from(|facts| async move {
+        let product = facts.load::<Product>(id).await?.state;
+        if product.variant(sku).is_some() {
+            must_lie_nowhere(cx, &facts, sku).await?;
+        }
+        let release = On::<SkuClaim> { id: sku.to_string(), command: SkuCommand::Release { product: id } };
+        let remove = on(id, ProductCommand::RemoveVariant { sku: sku.clone() });
+        Ok(vec![Box::new(remove) as _, Box::new(release) as _])
+    })
+    .await
 }
 
 /// Sets a variant's price in the price's currency.
@@ -121,6 +133,22 @@ pub async fn archive(cx: &Context, id: ProductId) -> Result<Outcome> {
 pub async fn restore(cx: &Context, id: ProductId) -> Result<Outcome> {
     cx.must(MANAGE)?;
     cx.execute::<Product>(id, ProductCommand::Restore).await
+}
+
+async fn must_lie_nowhere(cx: &Context, facts: &Facts, sku: &Sku) -> Result<()> {
+    for pool in cx.store().beginning_with::<Stock>(cx.workspace, &format!("{sku}@")).await? {
+        let stock = facts.load::<Stock>(&pool).await?.state;
+        let (on_hand, held) = (stock.on_hand(), stock.on_hand() - stock.available());
+        if (on_hand, held) != (0, 0) {
+            let message = format!(
+                "{on_hand} units of it lie at {pool}, and {held} are held for orders: sell, adjust or release them \
+                 first, or archive the product"
+            );
+            let (kind, code) = (Kind::Conflict, "product/sku_in_stock".to_owned());
+            return Err(Error::Refused(Refused { kind, code, message, replayed: false }));
+        }
+    }
+    Ok(())
 }
 
 fn on(id: ProductId, command: ProductCommand) -> On<Product> {

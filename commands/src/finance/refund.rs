@@ -1,6 +1,7 @@
 //! Acting on refunds: asking for them, deciding on them, and taking in what the gateway tells unasked.
 
-use domain::finance::payment::{Payment, PaymentRefusal};
+use domain::commerce::order::{Giving, Order, OrderCommand, RefundedLine};
+use domain::finance::payment::{Payment, PaymentCommand, PaymentRefusal};
 use domain::finance::refund::{Reason, Refund, RefundCommand, RefundLine};
 use domain::ids::{PaymentId, RefundId};
 use domain::kernel::Decider;
@@ -9,7 +10,7 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use crate::port::payment::Refunded;
-use crate::{Context, Error, OnNew, Outcome, Refused, Result};
+use crate::{Context, Error, On, OnNew, Outcome, Refused, Result};
 
 /// Asking for refunds.
 pub const REQUEST: &str = "refund:request";
@@ -18,10 +19,11 @@ pub const APPROVE: &str = "refund:approve";
 /// Looking at refunds.
 pub const READ: &str = "refund:read";
 
-/// Asks for money to be given back. Who may approve refunds approves this one at once.
+/// Asks for money to be given back, and sets it aside on the order in the same moment: what is asked for next counts
+/// on the rest. Who may approve refunds approves this one at once.
 ///
 /// # Errors
-/// Any of [`crate::Error`].
+/// Refusals of the payment and the order, with what is left; any of [`crate::Error`].
 #[instrument(name = "refund.request", skip_all, fields(payment.id = %payment))]
 pub async fn request(
     cx: &Context,
@@ -33,14 +35,25 @@ pub async fn request(
     cx.must(REQUEST)?;
     let refund: RefundId = cx.new_id();
     let approved = cx.may(APPROVE);
+    let giving = match reason {
+        Reason::Goodwill | Reason::Other => Giving::Away,
+        _ => Giving::Back,
+    };
     let lines = &lines;
     cx.execute_from(|facts| async move {
-        let order = facts.load::<Payment>(payment).await?.state.order();
-        let order =
-            order.ok_or_else(|| Error::Refused(Refused::by(Payment::NAME, &PaymentRefusal::Unknown)))?;
+        let refused = |no: &PaymentRefusal| Error::Refused(Refused::by(Payment::NAME, no));
+        let paid = facts.load::<Payment>(payment).await?.state;
+        let order = paid.order().ok_or_else(|| refused(&PaymentRefusal::Unknown))?;
+        paid.decide(PaymentCommand::AllotRefund { refund, amount }).map_err(|no| refused(&no))?;
+        let of = |line: &RefundLine| RefundedLine { line: line.line, amount: line.amount };
+        let of_lines = lines.iter().map(of).collect();
+        let command = OrderCommand::AskRefund { refund, payment, amount, giving, lines: of_lines };
         let lines = lines.clone();
         let request = RefundCommand::Request { payment, order, amount, reason, lines, approved };
-        Ok(vec![Box::new(OnNew::<Refund>::new(refund, request)) as _])
+        Ok(vec![
+            Box::new(OnNew::<Refund>::new(refund, request)) as _,
+            Box::new(On::<Order> { id: order.to_string(), command }) as _,
+        ])
     })
     .await
 }
@@ -65,14 +78,24 @@ pub async fn cancel(cx: &Context, refund: RefundId) -> Result<Outcome> {
     cx.execute::<Refund>(refund, RefundCommand::Cancel).await
 }
 
-/// Settles one that was held for review as failed, after a person looked.
+/// Sends once more what waits for a person.
+///
+/// # Errors
+/// Any of [`crate::Error`].
+#[instrument(name = "refund.retry", skip_all, fields(refund.id = %refund))]
+pub async fn retry(cx: &Context, refund: RefundId) -> Result<Outcome> {
+    cx.must(APPROVE)?;
+    cx.execute::<Refund>(refund, RefundCommand::Retry).await
+}
+
+/// Gives one up, before it is sent or after a person looked at why it was refused.
 ///
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "refund.reject", skip_all, fields(refund.id = %refund))]
 pub async fn reject(cx: &Context, refund: RefundId, code: String) -> Result<Outcome> {
     cx.must(APPROVE)?;
-    cx.execute::<Refund>(refund, RefundCommand::RecordFailed { code, review: false }).await
+    cx.execute::<Refund>(refund, RefundCommand::Reject { code }).await
 }
 
 /// Takes in a refund as the gateway has it in its books.

@@ -62,6 +62,8 @@ pub struct Refund {
     /// The provider's reference of the charge.
     pub charge: String,
     pub refund: RefundId,
+    /// Which try it is: another one than before where the provider had said no.
+    pub attempt: u32,
     pub amount: Money,
 }
 
@@ -93,7 +95,10 @@ impl Refund {
     /// Its key of idempotency.
     #[must_use]
     pub fn key(&self) -> String {
-        self.refund.to_string()
+        match self.attempt {
+            0 | 1 => self.refund.to_string(),
+            attempt => format!("{}-{attempt}", self.refund),
+        }
     }
 }
 

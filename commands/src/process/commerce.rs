@@ -4,6 +4,7 @@ mod do_what_checkout_asks;
 mod expire_when_time_is_up;
 mod move_stock_when_goods_move;
 mod refund_when_money_is_owed;
+mod reopen_cart_when_order_comes_to_nothing;
 mod start_checkout_when_order_is_placed;
 mod tell_checkout_what_happened;
 
@@ -15,6 +16,7 @@ pub(super) fn processes() -> Vec<Box<dyn Process>> {
         Box::new(expire_when_time_is_up::ExpireWhenTimeIsUp),
         Box::new(move_stock_when_goods_move::MoveStockWhenGoodsMove),
         Box::new(refund_when_money_is_owed::RefundWhenMoneyIsOwed),
+        Box::new(reopen_cart_when_order_comes_to_nothing::ReopenCartWhenOrderComesToNothing),
         Box::new(start_checkout_when_order_is_placed::StartCheckoutWhenOrderIsPlaced),
         Box::new(tell_checkout_what_happened::TellCheckoutWhatHappened),
     ]

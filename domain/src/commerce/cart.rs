@@ -1,7 +1,8 @@
 //! Cart: what a buyer means to order, until they check it out or leave it.
 //!
 //! It holds SKUs and quantities only: prices are facts of the order that is made of it. A line is its SKU.
-//! Checked out and abandoned are ends. Repeating a request that already took effect decides nothing.
+//! Checked out and abandoned are ends, unless the order came to nothing by itself: then the cart is there again.
+//! Repeating a request that already took effect decides nothing.
 
 use std::collections::BTreeMap;
 
@@ -39,6 +40,10 @@ pub enum CartCommand {
     CheckOut {
         order: OrderId,
     },
+    /// Told: the order it became came to nothing.
+    Reopen {
+        order: OrderId,
+    },
     Abandon,
 }
 
@@ -67,6 +72,10 @@ pub enum CartEvent {
         customer: Option<CustomerId>,
         currency: Currency,
         lines: Vec<CartLine>,
+    },
+    /// The order it became came to nothing: it can be checked out again.
+    Reopened {
+        order: OrderId,
     },
     Abandoned,
 }
@@ -157,6 +166,10 @@ impl Decider for Cart {
             (_, C::Open { .. }) => Err(No::AlreadyOpened),
 
             (Some(End::CheckedOut(into)), C::CheckOut { order }) if order == into => Ok(vec![]),
+            (Some(End::CheckedOut(into)), C::Reopen { order }) if order == into => {
+                Ok(vec![E::Reopened { order }])
+            }
+            (_, C::Reopen { .. }) => Ok(vec![]),
             (Some(End::Abandoned), C::Abandon) => Ok(vec![]),
             (Some(End::CheckedOut(into)), _) => Err(No::CheckedOut(into)),
             (Some(End::Abandoned), _) => Err(No::Abandoned),
@@ -199,6 +212,7 @@ impl Decider for Cart {
             CartEvent::LineRemoved { sku } => _ = self.lines.remove(&sku),
             CartEvent::Assigned { customer } => self.customer = Some(customer),
             CartEvent::CheckedOut { order, .. } => self.end = Some(End::CheckedOut(order)),
+            CartEvent::Reopened { .. } => self.end = None,
             CartEvent::Abandoned => self.end = Some(End::Abandoned),
         }
     }
@@ -335,6 +349,19 @@ mod tests {
     }
 
     #[test]
+    fn is_there_again_when_its_order_comes_to_nothing() {
+        let reopen = |order| C::Reopen { order };
+        let done = || with_a_lamp().and(C::CheckOut { order: ORDER });
+        assert_eq!(done().when(reopen(ORDER)), Ok(vec![E::Reopened { order: ORDER }]));
+        assert_eq!(done().when(reopen(OTHER)), Ok(vec![]));
+        let again = done().and(reopen(ORDER));
+        assert_eq!(again.when(reopen(ORDER)), Ok(vec![]));
+        assert!(again.when(set("lamp", 1)).is_ok());
+        assert!(again.and(C::CheckOut { order: OTHER }).when(reopen(ORDER)) == Ok(vec![]), "that was before");
+        assert_eq!(with_a_lamp().and(C::Abandon).when(reopen(ORDER)), Ok(vec![]));
+    }
+
+    #[test]
     fn changes_no_more_once_it_is_abandoned() {
         assert_eq!(with_a_lamp().when(C::Abandon), Ok(vec![E::Abandoned]));
         let left = with_a_lamp().and(C::Abandon);
@@ -384,6 +411,7 @@ mod tests {
                 checked_out(None),
                 r#"{"type":"CheckedOut","order":"ord_00000000000000000000000003","currency":"EUR","lines":[{"sku":"lamp","quantity":2}]}"#,
             ),
+            (E::Reopened { order: ORDER }, r#"{"type":"Reopened","order":"ord_00000000000000000000000003"}"#),
             (E::Abandoned, r#"{"type":"Abandoned"}"#),
         ] {
             assert_eq!(serde_json::to_string(&event).unwrap(), json);

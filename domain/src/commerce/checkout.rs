@@ -8,8 +8,8 @@
 //! | what fails | it is closing because of |
 //! |---|---|
 //! | a reservation is refused, or lost when the money is there | `out_of_stock` |
-//! | hard or fraud decline, too little authorised or captured, capture failed, authorisation gone, reservation lost while unpaid | `payment_failed` |
-//! | soft decline, or a fault of ours | nothing yet: another attempt may follow until the order expires |
+//! | fraud, too little authorised or captured, capture failed, authorisation gone, reservation lost while unpaid | `payment_failed` |
+//! | any other decline | nothing yet: another attempt may follow until the order expires, after a hard one with another method |
 //! | the order's time runs out before a capture was requested | `expired` |
 //! | the order is cancelled or expires by itself | `order_closed` |
 //! | the order does not let itself be confirmed | `not_confirmed` |
@@ -81,7 +81,7 @@ pub enum CheckoutCommand {
         class: DeclineClass,
         code: String,
     },
-    /// The buyer tries again after a soft decline.
+    /// The buyer tries again after a decline.
     RetryPayment {
         method: String,
     },
@@ -161,8 +161,9 @@ pub struct Units {
 pub enum DeclineClass {
     /// Another attempt may succeed.
     Soft,
-    /// No attempt will.
+    /// No attempt with this method will.
     Hard,
+    /// No attempt will.
     Fraud,
     /// Our own configuration is at fault.
     Config,
@@ -222,7 +223,9 @@ pub enum CheckoutRefusal {
     NotDue,
     #[error("no payment is waiting to be tried again")]
     NothingToRetry,
-    #[error("the checkout is over")]
+    #[error("this method was declined for good: pay with another one")]
+    MethodDeclined,
+    #[error("the order can no longer be paid: it is confirmed, cancelled or expired")]
     Over,
     #[error("an order has at least one line")]
     Empty,
@@ -236,7 +239,9 @@ impl Refusal for CheckoutRefusal {
     fn kind(&self) -> Kind {
         match self {
             Self::Unknown | Self::UnknownLine(_) => Kind::Missing,
-            Self::AlreadyBegun | Self::NotDue | Self::NothingToRetry | Self::Over => Kind::Conflict,
+            Self::AlreadyBegun | Self::NotDue | Self::NothingToRetry | Self::MethodDeclined | Self::Over => {
+                Kind::Conflict
+            }
             Self::Empty | Self::NamedTwice(_) | Self::NegativeTotal => Kind::Invalid,
         }
     }

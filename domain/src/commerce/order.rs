@@ -9,11 +9,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
-use crate::ids::{CustomerId, FulfilmentId, LineId, PaymentId, RefundId, ReservationId, ReturnId};
+use crate::ids::{CartId, CustomerId, FulfilmentId, LineId, PaymentId, RefundId, ReservationId, ReturnId};
 use crate::kernel::Decider;
 use crate::money::{Currency, Money};
 use crate::sourced;
 
+mod balance;
 mod cancel;
 mod confirm;
 mod contents;
@@ -34,8 +35,9 @@ mod returning;
 mod state;
 mod status;
 
+pub use balance::{Balance, Giving};
 pub use contents::{Contents, Discount, Item, Line, Shipping, Terms};
-pub use event::{CancelledLine, FulfilledLine, Observed, OrderEvent, Placed, ReservedUnits};
+pub use event::{CancelledLine, FulfilledLine, Observed, OrderEvent, Placed, RefundedLine, ReservedUnits};
 pub use refusal::OrderRefusal;
 pub use state::Order;
 pub use status::{Counters, FulfilmentStatus, PaymentStatus, ReturnStatus};
@@ -84,11 +86,28 @@ pub enum OrderCommand {
         authorised: Money,
         captured: Money,
     },
+    /// A person wants money given back: it is set aside from what is held.
+    AskRefund {
+        refund: RefundId,
+        payment: PaymentId,
+        amount: Money,
+        giving: Giving,
+        /// What it is for, where it is for some lines.
+        lines: Vec<RefundedLine>,
+    },
+    /// Told: a refund has come to nothing.
+    EndRefund {
+        refund: RefundId,
+    },
     /// Told: a refund has left.
     RecordRefund {
         refund: RefundId,
         payment: PaymentId,
         amount: Money,
+    },
+    /// Told: the money of a refund came back.
+    ReverseRefund {
+        refund: RefundId,
     },
     Confirm {
         basis: Basis,
@@ -165,6 +184,8 @@ pub struct Placing {
 pub struct Submission {
     pub customer: CustomerId,
     pub reference: Option<String>,
+    /// What it was made of.
+    pub cart: Option<CartId>,
     pub contents: Contents,
     pub placing: Placing,
 }
@@ -289,7 +310,12 @@ impl Decider for Order {
             C::RecordPayment { payment, authorised, captured } => {
                 self.record_payment(payment, authorised, captured)
             }
+            C::AskRefund { refund, payment, amount, giving, lines } => {
+                self.ask_refund(refund, payment, amount, giving, lines)
+            }
+            C::EndRefund { refund } => self.end_refund(refund),
             C::RecordRefund { refund, payment, amount } => self.record_refund(refund, payment, amount),
+            C::ReverseRefund { refund } => self.reverse_refund(refund),
             C::Confirm { basis } => self.confirm(basis),
             C::Fulfil { fulfilment, lines, override_unpaid } => {
                 self.fulfil(fulfilment, &lines, override_unpaid)

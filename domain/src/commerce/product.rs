@@ -14,13 +14,14 @@ use crate::ids::Sku;
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::money::{Currency, Money};
 use crate::sourced;
+use crate::text::is_blank;
 
 #[cfg(test)]
 mod tests;
 
 /// The longest title, of a product or a variant, in characters.
 pub const MAX_TITLE: usize = 200;
-/// The longest description, in bytes.
+/// The longest description, in characters.
 pub const MAX_DESCRIPTION: usize = 10_000;
 /// How many variants a product may have.
 pub const MAX_VARIANTS: usize = 200;
@@ -127,12 +128,14 @@ pub enum ProductRefusal {
     TooManyVariants,
     #[error("a title has 1 to {MAX_TITLE} characters and is not blank")]
     BadTitle,
-    #[error("a description has at most {MAX_DESCRIPTION} bytes")]
+    #[error("a description has at most {MAX_DESCRIPTION} characters")]
     BadDescription,
     #[error("the SKU {0} is given twice")]
     DuplicateSku(Sku),
     #[error("a price is not below 0: {0}")]
     NegativePrice(Money),
+    #[error("a price is out of range: {} minor units is the most", Money::MOST)]
+    AmountOutOfRange,
     #[error("two prices in {0}")]
     DuplicatePrice(Currency),
     #[error("a variant has at most {MAX_ENTRIES} prices")]
@@ -199,9 +202,7 @@ impl Variant {
         if self.prices.len() > MAX_ENTRIES {
             return Err(No::TooManyPrices);
         }
-        if let Some(&negative) = self.prices.iter().find(|price| price.is_negative()) {
-            return Err(No::NegativePrice(negative));
-        }
+        self.prices.iter().try_for_each(|&price| check_price(price))?;
         self.prices.sort_by_key(|price| price.currency);
         if let Some(pair) = self.prices.windows(2).find(|pair| pair[0].currency == pair[1].currency) {
             return Err(No::DuplicatePrice(pair[0].currency));
@@ -225,12 +226,20 @@ impl Variant {
 }
 
 fn check_title(title: &str) -> Result<(), ProductRefusal> {
-    let fits = !title.trim().is_empty() && title.chars().count() <= MAX_TITLE;
+    let fits = !is_blank(title) && title.chars().count() <= MAX_TITLE;
     if fits { Ok(()) } else { Err(ProductRefusal::BadTitle) }
 }
 
+fn check_price(price: Money) -> Result<(), ProductRefusal> {
+    match price {
+        _ if price.is_negative() => Err(ProductRefusal::NegativePrice(price)),
+        _ if price.is_in_range() => Ok(()),
+        _ => Err(ProductRefusal::AmountOutOfRange),
+    }
+}
+
 fn check_description(description: Option<&String>) -> Result<(), ProductRefusal> {
-    let fits = description.is_none_or(|text| text.len() <= MAX_DESCRIPTION);
+    let fits = description.is_none_or(|text| text.chars().count() <= MAX_DESCRIPTION);
     if fits { Ok(()) } else { Err(ProductRefusal::BadDescription) }
 }
 
@@ -296,11 +305,10 @@ impl Decider for Product {
             C::RemoveVariant { sku } if !self.variants.contains_key(&sku) => Ok(vec![]),
             C::RemoveVariant { sku } => Ok(vec![E::VariantRemoved { sku }]),
 
-            C::SetPrice { price, .. } if price.is_negative() => Err(No::NegativePrice(price)),
             C::SetPrice { sku, price } => match self.price(&sku, price.currency)? {
                 Some(present) if present == price => Ok(vec![]),
                 None if self.variants[&sku].prices.len() >= MAX_ENTRIES => Err(No::TooManyPrices),
-                None | Some(_) => Ok(vec![E::PriceSet { sku, price }]),
+                None | Some(_) => check_price(price).map(|()| vec![E::PriceSet { sku, price }]),
             },
 
             C::RemovePrice { sku, currency } => match self.price(&sku, currency)? {
@@ -348,6 +356,7 @@ impl Refusal for ProductRefusal {
             | Self::BadDescription
             | Self::DuplicateSku(_)
             | Self::NegativePrice(_)
+            | Self::AmountOutOfRange
             | Self::DuplicatePrice(_)
             | Self::TooManyPrices
             | Self::BadAttributes => Kind::Invalid,

@@ -20,6 +20,7 @@ use strum::AsRefStr;
 use crate::ids::{FulfilmentId, LineId, OrderId, ReservationId, ReturnId};
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::sourced;
+use crate::text::is_blank;
 use holdings::{Holdings, Stage};
 
 pub use holdings::Reservation;
@@ -250,7 +251,7 @@ impl Stock {
     fn adjust(&self, delta: i64, reason: String) -> Result<Vec<StockEvent>, StockRefusal> {
         use StockRefusal as No;
         check(delta.saturating_abs())?;
-        if reason.trim().is_empty() || reason.chars().count() > MAX_REASON {
+        if is_blank(&reason) || reason.chars().count() > MAX_REASON {
             return Err(No::BadReason);
         }
         let on_hand = self.on_hand.checked_add(delta).ok_or(No::Overflow)?;

@@ -327,6 +327,7 @@ fn open(command: PaymentCommand) -> Decision {
     use {PaymentCommand as C, PaymentEvent as E, PaymentRefusal as No};
     match command {
         C::Create { amount, .. } | C::Record { amount, .. } if amount.amount <= 0 => Err(No::InvalidAmount),
+        C::Record { amount, .. } if !amount.is_in_range() => Err(No::AmountOutOfRange),
         C::Create { method, .. } if !words::is_method(&method) => Err(No::InvalidMethod),
         C::Create { order, amount, capture, method, expires_at } => {
             Ok(vec![E::Created { subject: Subject::Order, order, amount, capture, method, expires_at }])

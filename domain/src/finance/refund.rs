@@ -2,6 +2,7 @@
 //!
 //! A refund's id is its key of idempotency at the provider. It is sent only once its money is allotted on the
 //! payment, and what is sent cannot be cancelled. An outcome that is not known is asked for again, never guessed.
+//! What cannot be paid out waits for a person, who sends it again or gives it up: it never fails by itself.
 //! A fact told twice decides nothing; one that contradicts what is settled is kept as a late observation.
 
 use std::collections::BTreeSet;
@@ -43,6 +44,14 @@ pub enum RefundCommand {
         /// Someone must look before it counts as failed.
         review: bool,
     },
+    /// Whoever asked the provider again and again has given up: someone must look.
+    RecordUnresolved,
+    /// Try once more what waits for a person.
+    Retry,
+    /// A person gives it up, before it is sent or after the provider said no.
+    Reject {
+        code: String,
+    },
     /// No answer came: whether the money left is not known until the provider is asked again.
     RecordUnknown,
     /// The money came back.
@@ -76,6 +85,15 @@ pub enum RefundEvent {
         /// The provider's reference of the charge that is refunded.
         charge: String,
     },
+    /// Handed to the provider once more, after it said no or nothing.
+    Resent {
+        payment: PaymentId,
+        order: OrderId,
+        amount: Money,
+        charge: String,
+        /// Of how many it is the last: another one than before where the provider had said no.
+        attempt: u32,
+    },
     Succeeded {
         payment: PaymentId,
         order: OrderId,
@@ -88,7 +106,7 @@ pub enum RefundEvent {
         amount: Money,
         code: String,
     },
-    /// The provider says no in a way that someone must look at.
+    /// The provider or the payment says no, or nothing: someone must look.
     HeldForReview {
         payment: PaymentId,
         order: OrderId,
@@ -101,6 +119,8 @@ pub enum RefundEvent {
         order: OrderId,
         amount: Money,
         charge: String,
+        #[serde(default = "first", skip_serializing_if = "is_first")]
+        attempt: u32,
     },
     Reversed {
         payment: PaymentId,
@@ -191,10 +211,12 @@ pub enum RefundRefusal {
     NotApproved,
     #[error("the refund was not sent")]
     NotSent,
-    #[error("the refund was sent and cannot be cancelled")]
+    #[error("the refund was sent and cannot be given up before the provider has answered")]
     AlreadySent,
-    #[error("the refund is over")]
+    #[error("the refund is over; what is still owed is asked for anew")]
     Closed,
+    #[error("the refund waits for a person: retry sends it again, reject gives it up")]
+    InReview,
 }
 
 /// A refund, as far as its rules need to remember it.
@@ -202,6 +224,12 @@ pub enum RefundRefusal {
 pub struct Refund {
     terms: Option<Terms>,
     charge: Option<String>,
+    /// How often it was handed to the provider as another one.
+    attempts: u32,
+    /// The provider may have paid it out and not said so.
+    in_doubt: bool,
+    /// It failed because the payment did not allot its money; today it would wait for a person.
+    not_allotted: bool,
     status: Option<RefundStatus>,
     observed: BTreeSet<(RefundFact, String)>,
 }
@@ -250,7 +278,8 @@ impl Decider for Refund {
             }
 
             (C::Approve, S::Requested) => Ok(vec![E::Approved { payment, order, amount }]),
-            (C::Approve, S::Cancelled) => Err(No::Closed),
+            (C::Approve, S::Cancelled | S::Failed | S::Reversed) => Err(No::Closed),
+            (C::Approve, S::ManualReview) => Err(No::InReview),
             (C::Approve, _) => Ok(vec![]),
 
             (C::Send { .. }, S::Requested) => Err(No::NotApproved),
@@ -265,11 +294,11 @@ impl Decider for Refund {
             (C::RecordSucceeded { psp_ref }, _) => Ok(self.late(terms, RefundFact::Succeeded, psp_ref)),
 
             // Allotting its money may fail before anything is sent.
+            (C::RecordFailed { code, review: true }, S::Approved | S::Sent | S::Unknown) => {
+                Ok(vec![E::HeldForReview { payment, order, amount, code }])
+            }
             (C::RecordFailed { code, .. }, S::Requested | S::Approved) => {
                 Ok(vec![E::Failed { payment, order, amount, code }])
-            }
-            (C::RecordFailed { code, review: true }, S::Sent | S::Unknown) => {
-                Ok(vec![E::HeldForReview { payment, order, amount, code }])
             }
             (C::RecordFailed { review: true, .. }, S::ManualReview) => Ok(vec![]),
             (C::RecordFailed { code, .. }, S::Sent | S::Unknown | S::ManualReview) => {
@@ -281,11 +310,36 @@ impl Decider for Refund {
             }
 
             (C::RecordUnknown, S::Sent) => {
-                let charge = self.charge.clone().unwrap_or_default();
-                Ok(vec![E::OutcomeUnknown { payment, order, amount, charge }])
+                let (charge, attempt) = (self.charge.clone().unwrap_or_default(), self.attempts);
+                Ok(vec![E::OutcomeUnknown { payment, order, amount, charge, attempt }])
             }
             (C::RecordUnknown, S::Requested | S::Approved) => Err(No::NotSent),
             (C::RecordUnknown, _) => Ok(vec![]),
+
+            (C::RecordUnresolved, S::Sent | S::Unknown) => {
+                Ok(vec![E::HeldForReview { payment, order, amount, code: NO_ANSWER.to_owned() }])
+            }
+            (C::RecordUnresolved, _) => Ok(vec![]),
+
+            (C::Retry, S::ManualReview) => Ok(vec![match self.charge.clone() {
+                None => E::Approved { payment, order, amount },
+                // What may have been paid out is asked for under the name it had.
+                Some(charge) => {
+                    let attempt = self.attempts + u32::from(!self.in_doubt);
+                    E::Resent { payment, order, amount, charge, attempt }
+                }
+            }]),
+            (C::Retry, S::Failed) if self.not_allotted => Ok(vec![E::Approved { payment, order, amount }]),
+            (C::Retry, S::Requested) => Err(No::NotApproved),
+            (C::Retry, S::Approved | S::Sent | S::Unknown) => Ok(vec![]),
+            (C::Retry, _) => Err(No::Closed),
+
+            (C::Reject { code }, S::Requested | S::Approved | S::ManualReview) => {
+                Ok(vec![E::Failed { payment, order, amount, code }])
+            }
+            (C::Reject { .. }, S::Failed | S::Cancelled) => Ok(vec![]),
+            (C::Reject { .. }, S::Sent | S::Unknown) => Err(No::AlreadySent),
+            (C::Reject { .. }, S::Succeeded | S::Reversed) => Err(No::Closed),
 
             (C::RecordReversed { psp_ref }, S::Succeeded) => {
                 Ok(vec![E::Reversed { payment, order, amount, psp_ref }])
@@ -301,6 +355,7 @@ impl Decider for Refund {
 
     fn evolve(&mut self, event: RefundEvent) {
         use RefundEvent as E;
+        let before = self.status;
         self.status = Some(match event {
             E::Requested { payment, order, amount, reason, lines } => {
                 self.terms = Some(Terms { payment, order, amount, reason, lines });
@@ -308,12 +363,22 @@ impl Decider for Refund {
             }
             E::Approved { .. } => RefundStatus::Approved,
             E::Sent { charge, .. } => {
-                self.charge = Some(charge);
+                (self.charge, self.attempts) = (Some(charge), first());
+                RefundStatus::Sent
+            }
+            E::Resent { attempt, .. } => {
+                self.attempts = attempt;
                 RefundStatus::Sent
             }
             E::Succeeded { .. } => RefundStatus::Succeeded,
-            E::Failed { .. } => RefundStatus::Failed,
-            E::HeldForReview { .. } => RefundStatus::ManualReview,
+            E::Failed { code, .. } => {
+                self.not_allotted = before == Some(RefundStatus::Approved) && code.starts_with("payment/");
+                RefundStatus::Failed
+            }
+            E::HeldForReview { code, .. } => {
+                self.in_doubt = code == NO_ANSWER;
+                RefundStatus::ManualReview
+            }
             E::OutcomeUnknown { .. } => RefundStatus::Unknown,
             E::Reversed { .. } => RefundStatus::Reversed,
             E::Cancelled { .. } => RefundStatus::Cancelled,
@@ -323,6 +388,17 @@ impl Decider for Refund {
             }
         });
     }
+}
+
+/// Why a refund waits for a person where the provider says nothing.
+const NO_ANSWER: &str = "no_answer";
+
+const fn first() -> u32 {
+    1
+}
+
+const fn is_first(attempt: &u32) -> bool {
+    *attempt == first()
 }
 
 /// What may be asked of a refund that does not exist yet.

@@ -17,6 +17,7 @@ use strum::AsRefStr;
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::permission::is_scope;
 use crate::sourced;
+use crate::text::is_blank;
 
 #[cfg(test)]
 mod tests;
@@ -180,7 +181,7 @@ impl Decider for ApiKey {
 impl Terms {
     fn checked(self) -> Result<Self, ApiKeyRefusal> {
         use ApiKeyRefusal as No;
-        if self.name.trim().is_empty() || self.name.chars().count() > MAX_NAME {
+        if is_blank(&self.name) || self.name.chars().count() > MAX_NAME {
             return Err(No::BadName);
         }
         if !(1..=MAX_SCOPES).contains(&self.scopes.len()) {

@@ -12,6 +12,7 @@ use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::locale::{Locale, TimeZone};
 use crate::money::Currency;
 use crate::sourced;
+use crate::text::is_blank;
 
 #[cfg(test)]
 mod tests;
@@ -190,7 +191,7 @@ impl Decider for Workspace {
 }
 
 fn is_text(text: &str, longest: usize) -> bool {
-    !text.trim().is_empty() && text.chars().count() <= longest
+    !is_blank(text) && text.chars().count() <= longest
 }
 
 impl Event for WorkspaceEvent {}

@@ -53,7 +53,7 @@ fn capture(charge: &str, number: u128, amount: i64) -> Capture {
 
 fn refund(charge: &str, number: u128, amount: i64) -> Refund {
     let refund = RefundId::from_uuid(Uuid::from_u128(number));
-    Refund { charge: charge.into(), refund, amount: usd(amount) }
+    Refund { charge: charge.into(), refund, attempt: 1, amount: usd(amount) }
 }
 
 fn charge_of(answer: Authorisation) -> String {

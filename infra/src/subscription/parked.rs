@@ -1,4 +1,4 @@
-//! Parked events (dead letters): what could not be applied, and what waits behind it in order, per key.
+//! Parked events: what could not be applied, and what waits behind it in order.
 
 use std::collections::HashMap;
 

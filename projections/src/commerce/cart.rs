@@ -74,6 +74,7 @@ impl StreamView for Carts {
             E::CheckedOut { order, .. } => {
                 (row.status, row.order_id) = (CartStatus::CheckedOut, Some(*order));
             }
+            E::Reopened { .. } => (row.status, row.order_id) = (CartStatus::Open, None),
             E::Abandoned => row.status = CartStatus::Abandoned,
         }
         Ok(())

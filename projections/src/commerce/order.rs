@@ -6,17 +6,21 @@
 mod list;
 mod row;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use domain::commerce::order::{
     Condition, Contents, Counters, FulfilledLine, FulfilmentStatus, Line, Observed, Order, OrderEvent,
-    PaymentStatus, Phase, Placed, ReturnStatus, Terms, Units,
+    PaymentStatus, Phase, Placed, ReservedUnits, ReturnStatus, Terms, Units,
 };
 use domain::ids::{FulfilmentId, LineId, OrderId, ReturnId};
 use domain::kernel::Recorded;
 use domain::money::Money;
 
 pub use self::list::{OrderFilter, OrderSort};
-pub use self::row::{FulfilmentStage, FulfilmentView, OrderLineView, OrderView, Received, ReturnView};
+pub use self::row::{
+    DraftView, FulfilmentStage, FulfilmentView, OrderLineView, OrderView, Received, ReturnView,
+};
 use crate::stream::{Stem, StreamView};
 use crate::view::Unfoldable;
 
@@ -89,7 +93,7 @@ impl OrderView {
             returns: Vec::new(),
             carrier_facts: Vec::new(),
             late_observations: Vec::new(),
-            draft: Some(Contents::new(currency)),
+            draft: Some(Contents::new(currency).into()),
             expires_at: None,
             placed_at: None,
             confirmed_at: None,
@@ -103,7 +107,7 @@ impl OrderView {
         match happened {
             E::DraftCreated { .. } | E::EditBegun => {
                 if self.status != Phase::Draft {
-                    self.draft = Some(self.agreed().contents());
+                    self.draft = Some(self.agreed().contents().into());
                 }
             }
             E::LineAdded(_)
@@ -113,8 +117,12 @@ impl OrderView {
             | E::ShippingSet(_)
             | E::TaxSet { .. } => self.change_draft(happened),
             E::Placed(placed) => self.take_in_placed(placed, at),
-            E::StockReserved { line, quantity, .. } => {
-                self.count([(*line, *quantity)], |units, n| units.allocated += n);
+            E::StockReserved { line, quantity, .. }
+            | E::LateObservation { observed: Observed::Reserved { line, quantity, .. } } => {
+                self.allocate(*line, u64::from(*quantity));
+                if let E::LateObservation { observed } = happened {
+                    self.late_observations.push(observed.clone());
+                }
             }
             E::PaymentCovered { payment, total_authorised, total_captured, .. } => {
                 (self.authorised, self.captured) = (*total_authorised, *total_captured);
@@ -124,6 +132,9 @@ impl OrderView {
                 self.refunded = *total_refunded;
                 once(&mut self.refunds, *refund);
             }
+            E::RefundAsked { refund, .. } => once(&mut self.refunds, *refund),
+            E::RefundEnded { .. } => {}
+            E::RefundReversed { total_refunded, .. } => self.refunded = *total_refunded,
             E::Confirmed { basis, .. } => {
                 (self.status, self.basis, self.confirmed_at) = (Phase::Confirmed, Some(*basis), Some(at));
             }
@@ -158,24 +169,33 @@ impl OrderView {
                 });
             }
             E::CarrierFactObserved(fact) => self.carrier_facts.push(fact.clone()),
-            E::LinesCancelled { lines, .. } => {
+            E::LinesCancelled { lines, released, .. } => {
+                self.release(released);
                 self.count(lines.iter().map(|l| (l.line, l.quantity)), |units, n| units.cancelled += n);
                 for line in lines {
                     self.credited = self.credited.plus(line.amount)?;
                 }
             }
-            E::Cancelled { reason, lines, .. } => {
+            E::Cancelled { reason, lines, released, .. } => {
+                self.release(released);
                 self.count(lines.iter().map(|l| (l.line, l.quantity)), |units, n| units.cancelled += n);
                 self.close(Phase::Cancelled, at);
                 self.cancel_reason = Some(*reason);
             }
-            E::Expired { .. } => self.close(Phase::Expired, at),
-            E::Completed => self.status = Phase::Completed,
-            E::EditConfirmed { terms, .. } => {
-                self.draft = None;
-                self.agree(terms);
+            E::Expired { released, .. } => {
+                self.release(released);
+                self.close(Phase::Expired, at);
             }
-            E::EditAbandoned { .. } => self.draft = None,
+            E::Completed => self.status = Phase::Completed,
+            E::EditConfirmed { terms, released, .. } => {
+                self.release(released);
+                self.agree(terms);
+                self.draft = None;
+            }
+            E::EditAbandoned { released } => {
+                self.release(released);
+                self.draft = None;
+            }
             E::ReturnRequested { return_id, lines, reason } => {
                 self.count(lines.iter().map(|u| (u.line, u.quantity)), |units, n| {
                     units.return_requested += n
@@ -218,11 +238,36 @@ impl OrderView {
 
     fn change_draft(&mut self, happened: &OrderEvent) {
         let Some(draft) = &mut self.draft else { return };
-        draft.take_in(happened.clone());
+        draft.contents.take_in(happened.clone());
+        let terms = draft.contents.terms();
+        draft.comes_to(terms.as_ref().ok());
         if self.status == Phase::Draft
-            && let Ok(terms) = draft.terms()
+            && let Ok(terms) = terms
         {
             self.agree(&terms);
+        }
+    }
+
+    /// Units that are set aside: for a line, or for one that the open edit adds.
+    fn allocate(&mut self, line: LineId, quantity: u64) {
+        if let Some(of) = self.lines.iter_mut().find(|of| of.line.line == line) {
+            of.units.allocated += quantity;
+        } else if let Some(draft) = &mut self.draft {
+            *draft.allocated.entry(line).or_default() += quantity;
+        }
+    }
+
+    /// Units that are not set aside any more.
+    fn release(&mut self, released: &[ReservedUnits]) {
+        for ReservedUnits { line, quantity, .. } in released {
+            let quantity = u64::from(*quantity);
+            if let Some(of) = self.lines.iter_mut().find(|of| of.line.line == *line) {
+                of.units.allocated = of.units.allocated.saturating_sub(quantity);
+            } else if let Some(allocated) =
+                self.draft.as_mut().and_then(|draft| draft.allocated.get_mut(line))
+            {
+                *allocated = allocated.saturating_sub(quantity);
+            }
         }
     }
 
@@ -232,12 +277,15 @@ impl OrderView {
         (self.settlement, self.expires_at) = (Some(placed.settlement), placed.expires_at);
         (self.draft, self.placed_at) = (None, Some(at));
         self.agree(&placed.terms);
-        self.totals_hash = Some(placed.terms.totals_hash.clone());
     }
 
     fn agree(&mut self, terms: &Terms) {
+        let added = |line: &Line| {
+            self.draft.as_ref().and_then(|draft| draft.allocated.get(&line.line)).copied().unwrap_or(0)
+        };
         let allocated = |line: &Line| {
-            self.lines.iter().find(|old| old.line.line == line.line).map_or(0, |old| old.units.allocated)
+            let old = self.lines.iter().find(|old| old.line.line == line.line);
+            old.map_or_else(|| added(line), |old| old.units.allocated)
         };
         self.lines = terms
             .lines
@@ -255,6 +303,7 @@ impl OrderView {
             (terms.discount_code.clone(), terms.shipping_method.clone());
         (self.net, self.discount, self.tax) = (terms.net, terms.discount, terms.tax);
         (self.shipping, self.total) = (terms.shipping, terms.total);
+        self.totals_hash = Some(terms.totals_hash.clone());
     }
 
     fn agreed(&self) -> Terms {
@@ -307,6 +356,22 @@ impl OrderView {
         if let Some(returned) = self.returns.iter_mut().find(|returned| returned.id == id) {
             change(returned);
         }
+    }
+}
+
+impl From<Contents> for DraftView {
+    fn from(contents: Contents) -> Self {
+        let terms = contents.terms().ok();
+        let mut draft = Self { contents, total: None, totals_hash: None, allocated: BTreeMap::new() };
+        draft.comes_to(terms.as_ref());
+        draft
+    }
+}
+
+impl DraftView {
+    fn comes_to(&mut self, terms: Option<&Terms>) {
+        self.total = terms.map(|terms| terms.total);
+        self.totals_hash = terms.map(|terms| terms.totals_hash.clone());
     }
 }
 

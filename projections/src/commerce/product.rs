@@ -135,15 +135,15 @@ impl Filter for ProductFilter {
         match self.sort {
             ProductSort::Oldest => Order::by("created_at", "timestamptz"),
             ProductSort::Newest => Order::by("created_at", "timestamptz").descending(),
-            ProductSort::Title => Order::by("title", "text"),
-            ProductSort::TitleBackwards => Order::by("title", "text").descending(),
+            ProductSort::Title => Order::by("title", "text").folded(),
+            ProductSort::TitleBackwards => Order::by("title", "text").folded().descending(),
         }
     }
 
     fn narrow(self, list: Listing<Products>) -> Listing<Products> {
         let sku = self.sku.map(|sku| Json(json!([{ "sku": sku }])));
         list.only("t.archived = ", self.archived, "").only("t.variants @> ", sku, "").only(
-            "strpos(lower(t.title), lower(",
+            "strpos(read.folded(t.title), read.folded(",
             self.title,
             ")) > 0",
         )

@@ -73,7 +73,7 @@ impl RefundView {
         self.status = match happened {
             E::Requested { .. } => RefundStatus::Requested,
             E::Approved { .. } => RefundStatus::Approved,
-            E::Sent { .. } => RefundStatus::Sent,
+            E::Sent { .. } | E::Resent { .. } => RefundStatus::Sent,
             E::Succeeded { psp_ref, .. } => {
                 self.psp_ref = Some(psp_ref.clone());
                 RefundStatus::Succeeded
@@ -104,7 +104,15 @@ pub struct RefundFilter {
     pub order_id: Option<OrderId>,
     #[param(inline, nullable = false)]
     pub payment_id: Option<PaymentId>,
+    /// Only those that wait for a person, or only all others: what the provider or the payment refused, or whose money
+    /// came back.
+    #[param(required = false, nullable = false)]
+    pub needs_attention: Option<bool>,
 }
+
+/// What waits for a person. (That the payment did not allot its money made a refund fail, before refunds waited.)
+const NEEDS_ATTENTION: &str = "(t.status in ('manual_review', 'reversed') \
+    or t.status = 'failed' and starts_with(coalesce(t.code, ''), 'payment/')) = ";
 
 impl Filter for RefundFilter {
     type Of = Refunds;
@@ -117,5 +125,6 @@ impl Filter for RefundFilter {
         list.only("t.status = ", self.status.map(word), "")
             .only("t.order_id = ", self.order_id.map(String::from), "")
             .only("t.payment_id = ", self.payment_id.map(String::from), "")
+            .only(NEEDS_ATTENTION, self.needs_attention, "")
     }
 }

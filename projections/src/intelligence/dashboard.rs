@@ -254,9 +254,11 @@ pub struct Figures {
     pub net: Money,
     /// Orders placed and neither cancelled nor expired.
     pub orders: i64,
+    /// What those orders come to, paid or not, without what was cancelled.
+    pub sold: Money,
     /// Units sold.
     pub units: i64,
-    /// Revenue by orders, half away from zero; none without orders.
+    /// What an order comes to: `sold` by `orders`, half away from zero; none without orders.
     pub average: Option<Money>,
 }
 
@@ -331,7 +333,7 @@ pub struct Range {
 /// The figures of a workspace over a range of days.
 ///
 /// # Errors
-/// If the database does not answer.
+/// If the database does not answer, or if a sum leaves the range of amounts ([`are_out_of_range`]).
 pub async fn figures(
     db: &PgPool,
     workspace: WorkspaceId,
@@ -419,6 +421,17 @@ pub async fn figures(
     Ok(Seen { position: position.unwrap_or(0), value })
 }
 
+/// Whether figures could not be told because they leave the range of amounts.
+#[must_use]
+pub fn are_out_of_range(error: &sqlx::Error) -> bool {
+    const NUMERIC_VALUE_OUT_OF_RANGE: &str = "22003";
+    match error {
+        sqlx::Error::Database(error) => error.code().as_deref() == Some(NUMERIC_VALUE_OUT_OF_RANGE),
+        sqlx::Error::Decode(error) => error.is::<domain::money::Unreckonable>(),
+        _ => false,
+    }
+}
+
 /// Sums by day (`day`), month (`month`) or over the whole range (`all`).
 async fn periods(
     connection: &mut PgConnection,
@@ -428,14 +441,17 @@ async fn periods(
 ) -> Result<Vec<PeriodFigures>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"with day as (
-               select day, currency, orders, captured, refunded, 0::bigint as units from read.dashboard_sales
+               select day, currency, orders, captured, refunded, 0::bigint as units, 0::bigint as sold
+               from read.dashboard_sales where workspace_id = $1 and day >= $2 and day < $3
+               union all
+               select day, currency, 0, 0, 0, units, 0 from read.dashboard_product
                where workspace_id = $1 and day >= $2 and day < $3
                union all
-               select day, currency, 0, 0, 0, units from read.dashboard_product
+               select day, currency, 0, 0, 0, 0, amount from read.dashboard_customer
                where workspace_id = $1 and day >= $2 and day < $3)
            select case $4 when 'day' then day when 'month' then date_trunc('month', day)::date else $2 end as "from!",
                   currency as "currency!", sum(orders)::bigint as "orders!", sum(captured)::bigint as "captured!",
-                  sum(refunded)::bigint as "refunded!", sum(units)::bigint as "units!"
+                  sum(refunded)::bigint as "refunded!", sum(units)::bigint as "units!", sum(sold)::bigint as "sold!"
            from day group by 1, 2 order by 1, 2"#,
         workspace,
         range.from,
@@ -448,6 +464,7 @@ async fn periods(
         .map(|row| {
             let (revenue, refunds) =
                 (money(row.captured, &row.currency)?, money(row.refunded, &row.currency)?);
+            let sold = money(row.sold, &row.currency)?;
             let decode = |e: domain::money::Unreckonable| sqlx::Error::Decode(e.into());
             Ok(PeriodFigures {
                 from: row.from,
@@ -457,9 +474,10 @@ async fn periods(
                     refunds,
                     net: revenue.minus(refunds).map_err(decode)?,
                     orders: row.orders,
+                    sold,
                     units: row.units,
                     average: (row.orders > 0)
-                        .then(|| revenue.share(1, row.orders))
+                        .then(|| sold.share(1, row.orders))
                         .transpose()
                         .map_err(decode)?,
                 },

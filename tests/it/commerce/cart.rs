@@ -132,3 +132,24 @@ async fn what_makes_no_sense_is_not_taken() {
     }
     assert_eq!(app.owner.get(&cart).await.json()["version"], 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn can_be_had_again_when_its_order_comes_to_nothing() {
+    let app = TestApp::with_gateway().await;
+    app.sell("TEE", 1_000, 1).await;
+    let cart = app.owner.post(CARTS, json!({"currency": "USD", "customer": ANN})).await.id();
+    let cart = format!("{CARTS}/{cart}");
+    let two = json!({"quantity": 2});
+    assert_eq!(app.owner.put(&format!("{cart}/lines/TEE"), two).await.status, 200);
+    let paying = json!({"location": "main", "placing": {"payment_method": "card"}});
+    let order = app.owner.post(&format!("{cart}/checkout"), paying.clone()).await.id();
+    let order = app.order_now(&order).await;
+    assert_eq!((&order["status"], &order["cancel_reason"]), (&json!("cancelled"), &json!("out_of_stock")));
+    let open = app.owner.show(&cart).await;
+    assert_eq!((&open["status"], &open["order_id"]), (&json!("open"), &Value::Null));
+    let one = json!({"quantity": 1});
+    assert_eq!(app.owner.put(&format!("{cart}/lines/TEE"), one).await.status, 200);
+    let order = app.owner.post(&format!("{cart}/checkout"), paying).await.id();
+    assert_eq!(app.order_now(&order).await["status"], "confirmed");
+    assert_eq!(app.owner.show(&cart).await["status"], "checked_out");
+}

@@ -61,19 +61,37 @@ async fn what_is_out_of_stock_is_cancelled_and_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_final_decline_cancels_the_order_and_frees_its_stock() {
+async fn fraud_cancels_the_order_and_frees_its_stock() {
     let app = TestApp::with_gateway().await;
     app.sell("TEE", 1_000, 2).await;
-    for method in ["decline_hard", "fraud"] {
-        let order = app.order("TEE", 2, method).await;
-        let order = app.order_now(&order).await;
-        assert_eq!(
-            (&order["status"], &order["cancel_reason"]),
-            (&json!("cancelled"), &json!("payment_failed"))
-        );
-        assert_eq!(app.stock("TEE").await, (2, 2));
-    }
+    let order = app.order("TEE", 2, "fraud").await;
+    let order = app.order_now(&order).await;
+    assert_eq!((&order["status"], &order["cancel_reason"]), (&json!("cancelled"), &json!("payment_failed")));
+    assert_eq!(app.stock("TEE").await, (2, 2));
     assert_eq!((money(&app).await, held(&app).await), ((0, 0), 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_is_declined_for_good_leaves_the_order_to_be_paid_with_another() {
+    let app = TestApp::with_gateway().await;
+    app.sell("TEE", 1_000, 2).await;
+    let order = app.order("TEE", 1, "decline_hard").await;
+    let waiting = app.order_now(&order).await;
+    assert_eq!((&waiting["status"], app.stock("TEE").await), (&json!("placed"), (2, 1)));
+    let payments = app.owner.show(&format!("/api/financial/payments?order_id={order}")).await;
+    let payment = &payments["items"][0];
+    assert_eq!(
+        (&payment["status"], &payment["attempts"][0]["advice"]),
+        (&json!("requires_payment_method"), &json!("use_another_method"))
+    );
+    let pay = format!("{ORDERS}/{order}/pay");
+    let same = app.owner.post(&pay, json!({"payment_method": "decline_hard"})).await;
+    assert_eq!(same.problem(), (409, "checkout/method_declined".into()));
+    assert_eq!(app.owner.post(&pay, json!({"payment_method": "card"})).await.status, 200);
+    assert_eq!(app.order_now(&order).await["status"], "confirmed");
+    let late = app.owner.post(&pay, json!({"payment_method": "card"})).await;
+    assert_eq!(late.problem(), (409, "checkout/over".into()));
+    assert_eq!(money(&app).await, (1_000, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

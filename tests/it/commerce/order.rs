@@ -181,7 +181,7 @@ async fn is_found_page_by_page_by_what_it_is() {
     for quantity in [1, 3, 2] {
         app.order("TEE", quantity, "card").await;
     }
-    app.order("TEE", 4, "decline_hard").await;
+    app.order("TEE", 4, "fraud").await;
     app.drain().await;
     let totals = |page: &Value| -> Vec<i64> {
         page["items"].as_array().unwrap().iter().map(|order| order["amount"].as_i64().unwrap()).collect()
@@ -237,4 +237,67 @@ async fn asked_for_twice_under_one_name_is_one_order() {
     assert_eq!(other.problem(), (422, "order/not_on_sale".into()));
     app.drain().await;
     assert_eq!(app.owner.show(ORDERS).await["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_went_off_sale_is_not_sold_from_a_draft_nor_at_a_given_price() {
+    let app = TestApp::with_gateway().await;
+    app.sell("TEE", 1_000, 5).await;
+    let customer = app.wanting("TEE", 1, "card")["customer_id"].clone();
+    let draft = json!({"customer_id": customer, "currency": "USD"});
+    let order = app.owner.post(&format!("{ORDERS}/drafts"), draft).await.id();
+    let line = json!({"sku": "TEE", "quantity": 1, "location": "main"});
+    assert_eq!(app.owner.post(&format!("{ORDERS}/{order}/lines"), line).await.status, 201);
+    app.drain().await;
+    let product =
+        app.owner.show("/api/ecommerce/products").await["items"][0]["id"].as_str().unwrap().to_owned();
+    let product = format!("/api/ecommerce/products/{product}");
+    assert_eq!(app.owner.post(&format!("{product}/archive"), json!({})).await.status, 200);
+    let place = format!("{ORDERS}/{order}/place");
+    let placed = app.owner.post(&place, json!({"payment_method": "card"})).await;
+    assert_eq!(placed.problem(), (422, "order/not_on_sale".into()));
+    let mut given = app.wanting("TEE", 1, "card");
+    given["lines"][0]["title"] = json!("Tee");
+    given["lines"][0]["unit_price"] = json!({"amount": 1, "currency": "USD"});
+    assert_eq!(app.owner.post(ORDERS, given).await.problem(), (422, "order/not_on_sale".into()));
+    assert_eq!(app.owner.post(&format!("{product}/restore"), json!({})).await.status, 200);
+    assert_eq!(app.owner.post(&place, json!({"payment_method": "card"})).await.status, 200);
+    assert_eq!(app.order_now(&order).await["status"], "confirmed");
+    let nothing = app.owner.post(ORDERS, app.wanting("NO-SUCH-SKU", 1, "card")).await;
+    assert_eq!(nothing.problem(), (422, "order/unknown_sku".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_row_is_what_became_of_it() {
+    let app = TestApp::with_gateway().await;
+    app.sell("TEE", 1_000, 9).await;
+    let (edited, cancelled) = (app.order("TEE", 2, "card").await, app.order("TEE", 3, "card").await);
+    app.drain().await;
+    let path = format!("{ORDERS}/{edited}");
+    let line = app.owner.show(&path).await["lines"][0]["line"].as_str().unwrap().to_owned();
+    assert_eq!(app.owner.post(&format!("{path}/edit"), json!({})).await.status, 200);
+    assert_eq!(app.owner.put(&format!("{path}/lines/{line}"), json!({"quantity": 1})).await.status, 200);
+    let contents = json!({"currency": "USD", "lines": [{"sku": "TEE", "quantity": 1, "location": "main"}]});
+    let quote = app.owner.post(&format!("{ORDERS}/quote"), contents).await.json();
+    let open = app.order_now(&edited).await;
+    assert_eq!(
+        (&open["draft"]["total"], &open["draft"]["totals_hash"]),
+        (&quote["total"], &quote["totals_hash"])
+    );
+    assert_eq!(
+        (&open["total"]["amount"], &open["lines"][0]["units"]["allocated"]),
+        (&json!(2_000), &json!(2))
+    );
+    let agree = json!({"totals_hash": quote["totals_hash"]});
+    assert_eq!(app.owner.post(&format!("{path}/edit/confirm"), agree).await.status, 200);
+    let row = app.order_now(&edited).await;
+    assert_eq!((&row["totals_hash"], &row["draft"]), (&quote["totals_hash"], &Value::Null));
+    let units = &row["lines"][0]["units"];
+    assert_eq!((&units["ordered"], &units["allocated"]), (&json!(1), &json!(1)));
+    assert_eq!(row["refunded"]["amount"], 1_000);
+
+    assert_eq!(app.owner.post(&format!("{ORDERS}/{cancelled}/cancel"), json!({})).await.status, 200);
+    let units = app.order_now(&cancelled).await["lines"][0]["units"].clone();
+    assert_eq!((&units["cancelled"], &units["allocated"]), (&json!(3), &json!(0)));
+    assert_eq!(app.stock("TEE").await, (9, 8));
 }

@@ -312,3 +312,69 @@ async fn a_change_that_makes_no_sense_is_not_taken() {
     assert!(lev.body.contains("BGN was withdrawn in 2026-01: use EUR"), "{lev:?}");
     assert_eq!(app.owner.get(&lamp).await.json()["version"], 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gives_no_sku_away_of_which_goods_lie_anywhere() {
+    let app = TestApp::with_gateway().await;
+    app.sell("TEE", 1_000, 7).await;
+    app.drain().await;
+    let product = app.owner.show(PRODUCTS).await["items"][0]["id"].as_str().unwrap().to_owned();
+    let variant = format!("{PRODUCTS}/{product}/variants/TEE");
+    let kept = app.owner.delete(&variant).await;
+    assert_eq!(kept.problem(), (409, "product/sku_in_stock".into()));
+    assert!(kept.json()["detail"].as_str().unwrap().starts_with("7 units of it lie at TEE@main"), "{kept:?}");
+    let gone = json!({"delta": -7, "reason": "sold at the door"});
+    assert_eq!(app.owner.post("/api/ecommerce/stock/TEE/main/adjust", gone).await.status, 200);
+    assert_eq!(app.owner.delete(&variant).await.status, 200);
+    app.sell("TEE", 2_000, 0).await;
+    app.drain().await;
+    assert_eq!(app.stock("TEE").await, (0, 0));
+}
+
+#[tokio::test]
+async fn is_described_in_lines_and_characters_and_called_something_to_see() {
+    let app = TestApp::start().await;
+    let described = |text: &str| json!({"title": "Lamp", "description": text});
+    let id = app.owner.create(PRODUCTS, described("a\nb")).await;
+    assert_eq!(app.owner.get(&format!("{PRODUCTS}/{id}")).await.json()["description"], "a\nb");
+    app.owner.create(PRODUCTS, described(&"あ".repeat(10_000))).await;
+    let long = app.owner.post(PRODUCTS, described(&"あ".repeat(10_001))).await;
+    assert_eq!((long.status, long.errors()), (422, vec!["/description length".to_owned()]));
+    let unseen = app.owner.post(PRODUCTS, bare("\u{200b}")).await;
+    assert_eq!(unseen.problem(), (422, "product/bad_title".to_owned()));
+    let lines = app.owner.post(PRODUCTS, bare("a\nb")).await;
+    assert_eq!((lines.status, lines.errors()), (422, vec!["/title text".to_owned()]));
+    let price = json!({"amount": 10_000_000_000_001i64, "currency": "USD"});
+    let variant = json!({"sku": "GOLD", "title": "Gold", "prices": [price]});
+    let dear = app.owner.post(PRODUCTS, json!({"title": "Lamp", "variants": [variant]})).await;
+    assert_eq!(dear.problem(), (422, "amount-out-of-range".to_owned()));
+}
+
+#[tokio::test]
+async fn is_found_and_sorted_whatever_the_case_and_the_accents() {
+    let app = TestApp::start().await;
+    for title in ["zebra", "Äpfel 2", "apfel 1", "Éclair", "Birne", "ＷＩＤＥ"] {
+        app.owner.create(PRODUCTS, bare(title)).await;
+    }
+    let apples = || vec!["apfel 1", "Äpfel 2"];
+    for (asked, found) in [
+        ("apfel", apples()),
+        ("%C3%84PFEL", apples()),
+        ("%C3%A4pfel", apples()),
+        ("clair", vec!["Éclair"]),
+        ("wide", vec!["ＷＩＤＥ"]),
+        ("%25", vec![]),
+    ] {
+        let page = app.owner.get(&format!("{PRODUCTS}?title={asked}&sort=title")).await.json();
+        assert_eq!(titles(&page), found, "{asked}");
+    }
+    let mut seen = Vec::new();
+    let mut next = format!("{PRODUCTS}?sort=title&limit=2");
+    loop {
+        let page = app.owner.get(&next).await.json();
+        seen.extend(titles(&page).into_iter().map(str::to_owned));
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        next = format!("{PRODUCTS}?sort=title&limit=2&cursor={cursor}");
+    }
+    assert_eq!(seen, ["apfel 1", "Äpfel 2", "Birne", "Éclair", "ＷＩＤＥ", "zebra"]);
+}

@@ -141,9 +141,25 @@ fn commands_say_which_headers_they_take() {
             continue;
         }
         let key = parameters.iter().find(|parameter| parameter["name"] == "Idempotency-Key").unwrap();
-        let is_repeatable = !name.contains("/stock/") && operation["responses"]["201"].is_null();
-        assert_eq!(key["required"], !is_repeatable, "{name}");
+        let makes = !operation["responses"]["201"].is_null();
+        let adds = says_how_many(&document(), operation) && !name.ends_with("/quote");
+        let pays = ["/pay", "/retry"].iter().any(|end| name.ends_with(end));
+        assert_eq!(key["required"], makes || adds || pays, "{name}: without a key, a repeat does it again");
     }
+}
+
+/// Whether a body names so many units: as a POST it adds them to, or takes them from, what is there.
+fn says_how_many(document: &Value, operation: &Value) -> bool {
+    fn names(document: &Value, schema: &Value) -> bool {
+        if let Some(reference) = schema["$ref"].as_str() {
+            return names(document, document.pointer(reference.trim_start_matches('#')).unwrap());
+        }
+        let properties = schema["properties"].as_object().into_iter().flatten();
+        let mut units = properties.clone().map(|(name, _)| name.as_str());
+        units.any(|name| matches!(name, "quantity" | "delta"))
+            || properties.map(|(_, schema)| schema).chain(schema.get("items")).any(|of| names(document, of))
+    }
+    names(document, &operation["requestBody"]["content"]["application/json"]["schema"])
 }
 
 /// As OpenAPI 3.1 has it, 4.8.12.2: what a path is made of is required.

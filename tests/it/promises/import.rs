@@ -241,3 +241,25 @@ async fn what_cannot_be_taken_is_told_with_its_line_and_the_rest_goes_on(
     assert_eq!(books.0.store.head().await.unwrap(), head);
     books.must_be(&good.sums()).await;
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn behind_a_row_that_was_put_in_nothing_is_taken_again(pool: PgPoolOptions, connect: PgConnectOptions) {
+    let books = Books::open(pool, connect).await;
+    let good = Purchases::made_up(600);
+    assert_eq!(books.import(&good).await.code(), Some(0));
+    let head = books.0.store.head().await.unwrap();
+    for shifted in [good.with_row_before(300, "00001,1997-01-01,1,8.00"), good.with_row_before(601, "")] {
+        let ended = books.import(&shifted).await;
+        assert_eq!((ended.code(), ended.said("taken")), (Some(4), "0".into()));
+        assert!(ended.errors().contains("rows were put in or taken out here or above"), "{}", ended.errors());
+        assert_eq!(books.0.store.head().await.unwrap(), head);
+    }
+    books.must_be(&good.sums()).await;
+
+    // At the end, it is taken; and what is quoted reads the same.
+    let longer = good.with_row_before(602, "00001,1997-01-01,1,8.00");
+    let quoted = longer.with_row_before(603, "\"00001\",1997-01-01,\"2\",\"9.00\"");
+    let ended = books.import(&quoted).await;
+    assert_eq!((ended.code(), ended.said("taken"), ended.said("known")), (Some(0), "2".into(), "600".into()));
+    books.must_be(&longer.with_row_before(603, "00001,1997-01-01,2,9.00").sums()).await;
+}

@@ -56,8 +56,7 @@ struct Buyer {
 /// whose money does not come, or who think better of it.
 fn buyers() -> Vec<Buyer> {
     let rush = (0..64).map(|_| Buyer { sku: "TEE", method: "card", regrets: false });
-    let fickle =
-        ["card", "decline_hard", "capture_fails", "card"].into_iter().zip([true, false, false, true]);
+    let fickle = ["card", "fraud", "capture_fails", "card"].into_iter().zip([true, false, false, true]);
     let fickle = fickle.map(|(method, regrets)| Buyer { sku: "CUP", method, regrets });
     rush.chain(std::iter::repeat_n(fickle.collect::<Vec<_>>(), 4).flatten()).collect()
 }

@@ -4,6 +4,7 @@
 
 pub mod progress;
 pub mod row;
+mod shift;
 pub mod taking;
 
 use std::fs::File;
@@ -36,7 +37,8 @@ enum What {
     ///
     /// The file's first line is `customer_id,date,quantity,amount_usd`. A row is known by its source and its line
     /// number: run again, nothing is taken twice. Rows that cannot be taken are told with their line and the
-    /// reason, and the rest goes on; then it ends with 4.
+    /// reason, and the rest goes on; then it ends with 4. Put new rows at the end: behind rows that were put in or
+    /// taken out elsewhere, nothing is taken.
     Purchases(Purchases),
 }
 

@@ -13,6 +13,7 @@ use super::body::UnitsBody;
 use crate::answer::{Created, Done};
 use crate::app::App;
 use crate::extract::{Command, Creation, Id, Path};
+use crate::openapi::KeyRequired;
 use crate::problem::Result;
 use crate::scope::needs;
 
@@ -74,8 +75,11 @@ async fn request_return(
 
 /// Receive returned units: what they cost is given back.
 #[utoipa::path(post, path = "/api/ecommerce/orders/{id}/returns/{return}/receive", tag = "order",
-    params(OfReturn), request_body = ReturnReceipt, responses(Done))]
-async fn receive_return(Path(of): Path<OfReturn>, Command(cx, body): Command<ReturnReceipt>) -> Result<Done> {
+    params(OfReturn, KeyRequired), request_body = ReturnReceipt, responses(Done))]
+async fn receive_return(
+    Path(of): Path<OfReturn>,
+    Creation(cx, body): Creation<ReturnReceipt>,
+) -> Result<Done> {
     let ReturnReceipt { line, quantity, condition } = body;
     let step = Step::ReceiveReturn { return_id: of.return_id, line, quantity, condition };
     Ok(Done(order::handle(&cx, of.id, step).await?))

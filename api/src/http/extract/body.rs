@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::limits::Limits;
 use crate::problem::{FieldError, Problem, Result};
+use crate::text::BREAKS;
 use crate::{json, schema};
 
 /// The body of a command that says all in its path: nothing, or `{}`.
@@ -55,9 +56,13 @@ pub(super) fn parse<B: DeserializeOwned + ToSchema + 'static>(
         must_be_json(headers)?;
         json::read(bytes)?
     };
+    let check = schema::check::<B>(schema::of_body::<B>);
+    let may_break =
+        |error: &FieldError| error.pointer.as_deref().is_some_and(|pointer| check.takes_lines(pointer));
+    errors.retain(|error| error.detail != BREAKS || !may_break(error));
     // A number out of range may have ended the reading: the rest is not known, and nothing is said about it.
     if errors.is_empty() || !value.is_null() {
-        let mut of_schema = schema::check::<B>(schema::of_body::<B>).errors(&value);
+        let mut of_schema = check.errors(&value);
         // What could not be read has no value that would be too small or too large as well.
         of_schema.retain(|error| {
             !errors.iter().any(|read| (&read.pointer, &read.code) == (&error.pointer, &error.code))
@@ -124,6 +129,13 @@ mod tests {
         amount: Option<i64>,
         #[schema(minimum = 1)]
         quantity: Option<i64>,
+        #[serde(default)]
+        #[schema(schema_with = described)]
+        description: Option<String>,
+    }
+
+    fn described() -> utoipa::openapi::schema::Object {
+        schema::lines_if_any(8)
     }
 
     fn parsed(media: &str, body: &str) -> Result<Note> {
@@ -133,7 +145,7 @@ mod tests {
 
     #[test]
     fn nothing_says_as_much_as_an_empty_object() {
-        let nothing = Note { text: None, amount: None, quantity: None };
+        let nothing = Note { text: None, amount: None, quantity: None, description: None };
         assert_eq!(parse::<Note>(&HeaderMap::new(), b""), Ok(nothing));
     }
 
@@ -155,6 +167,25 @@ mod tests {
         assert_eq!(code(r#"{"amount": 9223372036854775808}"#), "amount-out-of-range");
         assert_eq!(code(r#"{"amount": -0, "text": "too long"}"#), "validation");
         assert_eq!(code(r#"{"amount": 1, "more": 2}"#), "validation");
+    }
+
+    #[test]
+    fn lines_break_only_where_they_may() {
+        let wrong = |body: &str| match parsed("application/json", body) {
+            Ok(_) => vec![],
+            Err(refused) => {
+                refused.errors.iter().map(|e| format!("{} {}", e.place(), e.code)).collect::<Vec<_>>()
+            }
+        };
+        assert_eq!(wrong(r#"{"description": "a\nb\r\n\tc"}"#), Vec::<String>::new());
+        assert_eq!(wrong(r#"{"text": "a\nb"}"#), ["/text text"]);
+        assert_eq!(wrong(r#"{"description": "a\u0007"}"#), ["/description text", "/description form"]);
+        assert_eq!(wrong(r#"{"description": "123456789"}"#), ["/description length"]);
+        assert_eq!(
+            wrong(r#"{"description": "ああああああああ"}"#),
+            Vec::<String>::new(),
+            "characters, not bytes"
+        );
     }
 
     #[test]

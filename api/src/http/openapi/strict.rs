@@ -58,16 +58,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::text::flaw;
+    use crate::schema::LINES;
+    use crate::text::{BREAKS, flaw};
 
     #[test]
     fn the_pattern_says_what_the_reader_does() {
         let pattern = |pattern: &str| jsonschema::validator_for(&json!({ "pattern": pattern })).unwrap();
-        let (text, words) = (pattern(TEXT), pattern(WORDS));
+        let (text, words, lines) = (pattern(TEXT), pattern(WORDS), pattern(LINES));
         for letter in ('\0'..='\u{3000}').chain(['\u{feff}', '\u{fffd}', '🐎']) {
             let value = json!(format!("a{letter}b"));
             assert_eq!(text.is_valid(&value), flaw(value.as_str().unwrap()).is_none(), "{letter:?}");
             assert_eq!(words.is_valid(&value), text.is_valid(&value), "{letter:?}");
+            let flaw = flaw(value.as_str().unwrap()).filter(|&flaw| flaw != BREAKS);
+            assert_eq!(lines.is_valid(&value), flaw.is_none(), "{letter:?}");
         }
         assert!(text.is_valid(&json!("")) && text.is_valid(&json!("  ")));
         assert!(!words.is_valid(&json!("")) && !words.is_valid(&json!("  ")));

@@ -40,8 +40,13 @@ pub async fn record_past(cx: &Context, past: PastOrder) -> Result<Outcome> {
         settlement: Settlement::Recorded,
         at,
     };
-    let submission =
-        Submission { customer: past.customer, reference: past.reference, contents: past.contents, placing };
+    let submission = Submission {
+        customer: past.customer,
+        reference: past.reference,
+        cart: None,
+        contents: past.contents,
+        placing,
+    };
     let mut happened = vec![OrderCommand::Submit(Box::new(submission))];
     let payment = payment_of(order);
     if !amount.is_zero() {

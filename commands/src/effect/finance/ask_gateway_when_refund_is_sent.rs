@@ -1,6 +1,7 @@
 //! When a refund is sent, the gateway is asked to give the money back.
 //!
-//! The refund's id is the key of the call, so asking again never refunds again.
+//! The refund's id is the key of the call, so asking again never refunds again; where the gateway said no and a person
+//! tries once more, it is a call of its own. Where it says nothing for long, a person is to look.
 
 use std::sync::Arc;
 
@@ -37,7 +38,10 @@ impl Effect for AskGatewayWhenRefundIsSent {
         };
         Ok(match happened {
             RefundEvent::Sent { amount, charge, .. } => {
-                vec![Instruction::to::<Refund>(refund, self.ask(refund, charge, *amount).await)]
+                vec![Instruction::to::<Refund>(refund, self.ask(refund, charge, 1, *amount).await)]
+            }
+            RefundEvent::Resent { amount, charge, attempt, .. } => {
+                vec![Instruction::to::<Refund>(refund, self.ask(refund, charge, *attempt, *amount).await)]
             }
             RefundEvent::OutcomeUnknown { .. } => next_poll(TimeDelta::zero())
                 .map(|after| Instruction::remind(refund, after))
@@ -53,17 +57,17 @@ impl Effect for AskGatewayWhenRefundIsSent {
         key: &str,
         due_at: DateTime<Utc>,
     ) -> Result<Vec<Instruction>, Unreadable> {
-        let (Some(RefundEvent::OutcomeUnknown { amount, charge, .. }), Ok(refund)) =
+        let (Some(RefundEvent::OutcomeUnknown { amount, charge, attempt, .. }), Ok(refund)) =
             (cause.of::<Refund>()?, cause.id.parse())
         else {
             return Ok(vec![]);
         };
-        match self.ask(refund, charge, *amount).await {
+        match self.ask(refund, charge, *attempt, *amount).await {
             RefundCommand::RecordUnknown => match next_poll(due_at - cause.recorded_at) {
                 Some(after) => Ok(vec![Instruction::remind(key, after)]),
                 None => {
                     tracing::error!(refund.id = %refund, "the gateway does not say what became of this; ask it");
-                    Ok(vec![])
+                    Ok(vec![Instruction::to::<Refund>(refund, RefundCommand::RecordUnresolved)])
                 }
             },
             command => Ok(vec![Instruction::to::<Refund>(refund, command)]),
@@ -72,8 +76,9 @@ impl Effect for AskGatewayWhenRefundIsSent {
 }
 
 impl AskGatewayWhenRefundIsSent {
-    async fn ask(&self, refund: RefundId, charge: &str, amount: Money) -> RefundCommand {
-        match self.gateway.refund(&payment::Refund { charge: charge.to_owned(), refund, amount }).await {
+    async fn ask(&self, refund: RefundId, charge: &str, attempt: u32, amount: Money) -> RefundCommand {
+        let ask = payment::Refund { charge: charge.to_owned(), refund, attempt, amount };
+        match self.gateway.refund(&ask).await {
             Ok(refunded) => RefundCommand::RecordSucceeded { psp_ref: refunded.psp_ref },
             Err(GatewayError::Rejected(code)) => RefundCommand::RecordFailed { code, review: true },
             Err(GatewayError::Unknown(_) | GatewayError::Unavailable(_)) => RefundCommand::RecordUnknown,

@@ -250,7 +250,7 @@ mod tests {
 
     fn refund(id: u128, amount: i64) -> Refund {
         let refund = RefundId::from_uuid(Uuid::from_u128(id));
-        Refund { charge: "ch_1".into(), refund, amount: usd(amount) }
+        Refund { charge: "ch_1".into(), refund, attempt: 1, amount: usd(amount) }
     }
 
     fn rejected<T>(code: &str) -> Answer<T> {

@@ -45,6 +45,10 @@ impl Process for RefundWhenMoneyIsOwed {
             OrderEvent::Cancelled { refund, .. } | OrderEvent::Expired { refund, .. } => {
                 request(event, payment, order, *refund, Reason::OrderCancelled, vec![])
             }
+            // What a person had asked for stood in for it, and came to nothing.
+            OrderEvent::RefundEnded { owed, .. } => {
+                request(event, payment, order, *owed, Reason::Other, vec![])
+            }
             OrderEvent::ReturnReceived { line, refund, .. } => {
                 let lines = vec![RefundLine { line: *line, amount: *refund }];
                 request(event, payment, order, *refund, Reason::Returned, lines)
@@ -84,6 +88,7 @@ mod tests {
             shipping: nothing,
             refund: Money::new(refund, Currency::USD),
             released: vec![],
+            cart: None,
         };
         Recorded::example::<Order>(order().to_string(), &event)
     }
@@ -106,6 +111,22 @@ mod tests {
             approved: true,
         };
         assert_eq!(asked, [Instruction::to::<Refund>(id, request)]);
+    }
+
+    #[test]
+    fn what_stood_in_for_it_and_came_to_nothing_is_asked_for_anew() {
+        let ended = |owed| {
+            let refund = RefundId::from_uuid(Uuid::from_u128(8));
+            let (amount, owed) = (Money::new(500, Currency::USD), Money::new(owed, Currency::USD));
+            let event = OrderEvent::RefundEnded { refund, amount, owed };
+            RefundWhenMoneyIsOwed.react(&Recorded::example::<Order>(order().to_string(), &event)).unwrap()
+        };
+        let [Instruction::Act { act, .. }] = &ended(300)[..] else { panic!("{:?}", ended(300)) };
+        assert_eq!(
+            (act.aggregate(), &act.command()["Request"]["amount"]["amount"]),
+            (Refund::NAME, &300.into())
+        );
+        assert_eq!(ended(0), []);
     }
 
     #[test]

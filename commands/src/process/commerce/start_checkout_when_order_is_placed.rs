@@ -85,6 +85,7 @@ mod tests {
         let event = OrderEvent::Placed(Box::new(Placed {
             customer: CustomerId::from_uuid(Uuid::from_u128(2)),
             reference: None,
+            cart: None,
             settlement,
             payment_method: Some("ok".into()),
             expires_at: None,

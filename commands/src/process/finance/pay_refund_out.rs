@@ -1,5 +1,5 @@
 //! From an approved refund to money given back: its amount is set aside on the payment, then it is sent, and what
-//! the provider says is written down on the payment and the order.
+//! the provider says is written down on the payment and the order. What comes to nothing is free again on both.
 
 use domain::commerce::order::{Order, OrderCommand};
 use domain::finance::payment::{Payment, PaymentCommand, PaymentEvent};
@@ -40,22 +40,27 @@ impl Process for PayRefundOut {
                     Instruction::to::<Refund>(refund, RefundCommand::RecordFailed { code, review: true })
                 })]
             }
-            RefundEvent::Succeeded { payment, order, amount, .. } => {
+            // Also if it was taken for failed, and its money has left all the same.
+            RefundEvent::Succeeded { payment, order, amount, .. }
+            | RefundEvent::LateObservation { payment, order, amount, fact: RefundFact::Succeeded, .. } => {
                 let record = OrderCommand::RecordRefund { refund, payment: *payment, amount: *amount };
                 vec![
                     Instruction::to::<Payment>(payment, PaymentCommand::SettleRefund { refund }),
                     Instruction::to::<Order>(order, record),
                 ]
             }
-            // It was taken for failed, and its money has left all the same.
-            RefundEvent::LateObservation { payment, fact: RefundFact::Succeeded, .. } => {
-                vec![Instruction::to::<Payment>(payment, PaymentCommand::SettleRefund { refund })]
+            // The payment first: what the order asks for next finds its money there.
+            RefundEvent::Failed { payment, order, .. } | RefundEvent::Cancelled { payment, order, .. } => {
+                vec![
+                    Instruction::to::<Payment>(payment, PaymentCommand::ReleaseRefund { refund }),
+                    Instruction::to::<Order>(order, OrderCommand::EndRefund { refund }),
+                ]
             }
-            RefundEvent::Failed { payment, .. } | RefundEvent::Cancelled { payment, .. } => {
-                vec![Instruction::to::<Payment>(payment, PaymentCommand::ReleaseRefund { refund })]
-            }
-            RefundEvent::Reversed { payment, .. } => {
-                vec![Instruction::to::<Payment>(payment, PaymentCommand::ReverseRefund { refund })]
+            RefundEvent::Reversed { payment, order, .. } => {
+                vec![
+                    Instruction::to::<Payment>(payment, PaymentCommand::ReverseRefund { refund }),
+                    Instruction::to::<Order>(order, OrderCommand::ReverseRefund { refund }),
+                ]
             }
             _ => vec![],
         })
@@ -110,17 +115,43 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_to_nothing_is_free_again_on_the_payment_and_then_on_the_order() {
+        let (refund, payment, order) = ids();
+        let failed = RefundEvent::Failed { payment, order, amount: five(), code: "not_owed".into() };
+        for event in [failed, RefundEvent::Cancelled { payment, order, amount: five() }] {
+            assert_eq!(
+                PayRefundOut.react(&Recorded::example::<Refund>(refund.to_string(), &event)),
+                Ok(vec![
+                    Instruction::to::<Payment>(payment, PaymentCommand::ReleaseRefund { refund }),
+                    Instruction::to::<Order>(order, OrderCommand::EndRefund { refund }),
+                ])
+            );
+        }
+        let reversed = RefundEvent::Reversed { payment, order, amount: five(), psp_ref: "re_1".into() };
+        assert_eq!(
+            PayRefundOut.react(&Recorded::example::<Refund>(refund.to_string(), &reversed)),
+            Ok(vec![
+                Instruction::to::<Payment>(payment, PaymentCommand::ReverseRefund { refund }),
+                Instruction::to::<Order>(order, OrderCommand::ReverseRefund { refund }),
+            ])
+        );
+    }
+
+    #[test]
     fn what_has_left_is_written_on_the_payment_and_the_order() {
         let (refund, payment, order) = ids();
         let succeeded = RefundEvent::Succeeded { payment, order, amount: five(), psp_ref: "re_1".into() };
-        let event = Recorded::example::<Refund>(refund.to_string(), &succeeded);
-        let record = OrderCommand::RecordRefund { refund, payment, amount: five() };
-        assert_eq!(
-            PayRefundOut.react(&event),
-            Ok(vec![
-                Instruction::to::<Payment>(payment, PaymentCommand::SettleRefund { refund }),
-                Instruction::to::<Order>(order, record),
-            ])
-        );
+        let (fact, reference) = (RefundFact::Succeeded, "re_1".to_owned());
+        let late = RefundEvent::LateObservation { payment, order, amount: five(), fact, reference };
+        for event in [succeeded, late] {
+            let record = OrderCommand::RecordRefund { refund, payment, amount: five() };
+            assert_eq!(
+                PayRefundOut.react(&Recorded::example::<Refund>(refund.to_string(), &event)),
+                Ok(vec![
+                    Instruction::to::<Payment>(payment, PaymentCommand::SettleRefund { refund }),
+                    Instruction::to::<Order>(order, record),
+                ])
+            );
+        }
     }
 }

@@ -67,6 +67,7 @@ impl Checkout {
             }),
             C::RetryPayment { method } => match self.payment {
                 _ if self.closing.is_some() || self.is_completed() => Err(No::Over),
+                Payment::Waiting if self.declined_methods.contains(&method) => Err(No::MethodDeclined),
                 Payment::Waiting => Ok(Some(E::PaymentRetried { order, method })),
                 Payment::Asked if terms.payment_method == method => Ok(None),
                 _ => Err(No::NothingToRetry),

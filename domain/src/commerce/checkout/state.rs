@@ -16,6 +16,8 @@ pub struct Checkout {
     pub(super) payment: Payment,
     pub(super) attempts: u32,
     pub(super) declined: BTreeSet<AttemptId>,
+    /// Those that were declined for good.
+    pub(super) declined_methods: BTreeSet<String>,
     pub(super) authorised: Option<Money>,
     pub(super) captured: Option<Money>,
     pub(super) order: Order,
@@ -52,7 +54,7 @@ pub(super) enum Payment {
     Idle,
     /// An authorisation is requested.
     Asked,
-    /// Softly declined: waiting for another attempt.
+    /// Declined: waiting for another attempt.
     Waiting,
     Declined,
     Authorised,
@@ -118,9 +120,11 @@ impl Checkout {
             }
             E::Declined { attempt, class, .. } => {
                 self.declined.insert(attempt);
+                let method = self.terms.iter().map(|terms| terms.payment_method.clone());
+                self.declined_methods.extend(method.filter(|_| class == DeclineClass::Hard));
                 self.payment = match class {
-                    DeclineClass::Soft | DeclineClass::Config => Payment::Waiting,
-                    DeclineClass::Hard | DeclineClass::Fraud => Payment::Declined,
+                    DeclineClass::Soft | DeclineClass::Config | DeclineClass::Hard => Payment::Waiting,
+                    DeclineClass::Fraud => Payment::Declined,
                 };
             }
             E::PaymentRetried { method, .. } => {

@@ -120,8 +120,8 @@ fn without_stock_it_begins_with_the_money() {
 }
 
 #[test]
-fn a_soft_decline_leaves_the_reservations_and_may_be_tried_again() {
-    for class in [DeclineClass::Soft, DeclineClass::Config] {
+fn a_decline_leaves_the_reservations_and_may_be_tried_again() {
+    for class in [DeclineClass::Soft, DeclineClass::Config, DeclineClass::Hard] {
         let checkout = told(all_reserved());
         assert_eq!(checkout.when(declined(class, 1)), Ok(vec![decline(class, 1)]));
         let checkout = checkout.and(declined(class, 1));
@@ -137,6 +137,18 @@ fn a_soft_decline_leaves_the_reservations_and_may_be_tried_again() {
         let other = C::RetryPayment { method: "tok_3".into() };
         assert_eq!(checkout.when(other), Err(No::NothingToRetry));
     }
+}
+
+#[test]
+fn a_method_that_was_declined_for_good_is_not_tried_again() {
+    let same = C::RetryPayment { method: "tok_1".into() };
+    let checkout = told(all_reserved()).and(declined(DeclineClass::Hard, 1));
+    assert_eq!(checkout.when(same.clone()), Err(No::MethodDeclined));
+    let waiting =
+        checkout.and(C::RetryPayment { method: "tok_2".into() }).and(declined(DeclineClass::Soft, 2));
+    assert_eq!(waiting.when(same.clone()), Err(No::MethodDeclined));
+    let soft = told(all_reserved()).and(declined(DeclineClass::Soft, 1));
+    assert!(soft.when(same).is_ok());
 }
 
 #[test]

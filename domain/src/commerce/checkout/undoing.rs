@@ -58,20 +58,19 @@ fn a_reservation_that_runs_out_while_it_is_released_is_gone() {
 }
 
 #[test]
-fn a_hard_decline_is_the_end() {
-    for class in [DeclineClass::Hard, DeclineClass::Fraud] {
-        let events = vec![
-            decline(class, 1),
-            closing(ClosingReason::PaymentFailed),
-            cancel_requested(ClosingReason::PaymentFailed),
-            release_requested(1, false),
-            release_requested(2, false),
-        ];
-        let checkout = told(all_reserved());
-        assert_eq!(checkout.when(declined(class, 1)), Ok(events));
-        let checkout = checkout.and(declined(class, 1));
-        assert_eq!(checkout.when(C::RetryPayment { method: "tok_2".into() }), Err(No::Over));
-    }
+fn fraud_is_the_end() {
+    let class = DeclineClass::Fraud;
+    let events = vec![
+        decline(class, 1),
+        closing(ClosingReason::PaymentFailed),
+        cancel_requested(ClosingReason::PaymentFailed),
+        release_requested(1, false),
+        release_requested(2, false),
+    ];
+    let checkout = told(all_reserved());
+    assert_eq!(checkout.when(declined(class, 1)), Ok(events));
+    let checkout = checkout.and(declined(class, 1));
+    assert_eq!(checkout.when(C::RetryPayment { method: "tok_2".into() }), Err(No::Over));
 }
 
 #[test]
@@ -82,7 +81,7 @@ fn money_held_too_late_is_let_go() {
     assert_eq!(checkout.when(fact.clone()), Ok(vec![event.clone(), void_requested()]));
     let ended = told(all_reserved()).and(closed_by_customer()).and(C::RecordVoided);
     assert_eq!(ended.when(fact.clone()), Ok(vec![event.clone(), void_requested()]));
-    let declined = told(all_reserved()).and(declined(DeclineClass::Hard, 1));
+    let declined = told(all_reserved()).and(declined(DeclineClass::Fraud, 1));
     assert_eq!(declined.when(fact), Ok(vec![event, void_requested()]));
 }
 
@@ -258,7 +257,7 @@ fn what_cannot_be_undone_is_a_case_and_may_still_be_answered() {
     assert_eq!(unknown.when(C::RecordPaymentUnresolved), case(Case::PaymentUnresolved, None, None));
     assert!(unknown.and(C::RecordPaymentUnresolved).when(C::RecordAuthorised { amount: usd(4000) }).is_ok());
 
-    let cancelling = told(all_reserved()).and(declined(DeclineClass::Hard, 1));
+    let cancelling = told(all_reserved()).and(declined(DeclineClass::Fraud, 1));
     assert_eq!(
         cancelling.when(C::RecordCloseRefused { reason: code() }),
         case(Case::OrderNotClosed, None, Some("down"))

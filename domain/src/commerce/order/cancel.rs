@@ -3,7 +3,7 @@
 //! Of a line's n units, k are worth round(amount · k / n) − what was already taken back of it: the last one takes
 //! the rest, and a line never gives back more than it cost. What was not paid is not given back.
 
-use super::state::{Agreed, less, more};
+use super::state::{Agreed, more};
 use super::{
     CancelReason, CancelledLine, Order, OrderEvent as E, OrderRefusal as No, Phase, Settlement, Units,
 };
@@ -24,7 +24,7 @@ impl Order {
             _ if self.is_being_edited() => return Err(No::Editing),
             _ => {}
         }
-        agreed.within(units, |counters| counters.open())?;
+        agreed.within(units, "cancelled", |counters| counters.open())?;
         let lines =
             units.iter().map(|units| agreed.cancelled_line(*units)).collect::<Result<Vec<_>, No>>()?;
         let worth = lines.iter().fold(agreed.nothing(), |sum, line| more(sum, line.amount));
@@ -50,7 +50,8 @@ impl Order {
                 (Some(Phase::Draft), Some(contents)) => {
                     let nothing = Money::zero(contents.currency);
                     let (lines, released) = (vec![], vec![]);
-                    Ok(vec![E::Cancelled { reason, lines, shipping: nothing, refund: nothing, released }])
+                    let (shipping, refund) = (nothing, nothing);
+                    Ok(vec![E::Cancelled { reason, lines, shipping, refund, released, cart: None }])
                 }
                 _ => Ok(vec![]),
             };
@@ -69,7 +70,8 @@ impl Order {
         });
         let lines = left.map(|units| agreed.cancelled_line(units)).collect::<Result<Vec<_>, No>>()?;
         let (refund, released) = agreed.undone();
-        Ok(vec![E::Cancelled { reason, lines, shipping: agreed.terms.shipping, refund, released }])
+        let (shipping, cart) = (agreed.terms.shipping, agreed.cart);
+        Ok(vec![E::Cancelled { reason, lines, shipping, refund, released, cart }])
     }
 }
 
@@ -81,12 +83,6 @@ impl Agreed {
         let back = i64::try_from(back).map_err(|_| No::AmountOutOfRange)?;
         let before = self.credited.get(&line).copied().unwrap_or(self.nothing());
         Ok(of.amount.share(back, i64::from(of.quantity))?.minus(before)?)
-    }
-
-    /// How much of that is to be given back: as far as more is held than what is still due.
-    pub(super) fn refundable(&self, worth: Money) -> Money {
-        let over = less(self.held(), less(self.due(), worth));
-        Money { amount: over.amount.clamp(0, worth.amount), ..over }
     }
 
     /// Units that still have to leave.
@@ -128,6 +124,7 @@ mod tests {
             shipping: usd(0),
             refund: usd(0),
             released: vec![],
+            cart: None,
         };
         let draft = given::<Order>([draft_created(), E::LineAdded(tea())]);
         assert_eq!(draft.when(CANCEL), Ok(vec![nothing]));
@@ -152,6 +149,7 @@ mod tests {
             shipping,
             refund: usd(4000),
             released: vec![units_of_stock(1, 3)],
+            cart: None,
         };
         assert_eq!(order.when(CANCEL), Ok(vec![event]));
         assert_eq!(order.and(CANCEL).when(CANCEL), Ok(vec![]));
@@ -169,7 +167,10 @@ mod tests {
         assert_eq!(order.when(cancel_lines(&[(1, 2)])), Ok(vec![event]));
         let order = order.and(cancel_lines(&[(1, 2)]));
         assert_eq!(order.0.payment_status(), PaymentStatus::Over);
-        assert_eq!(order.when(cancel_lines(&[(1, 2)])), Err(No::TooMany { line: line_id(1), open: 1 }));
+        assert_eq!(
+            order.when(cancel_lines(&[(1, 2)])),
+            Err(No::TooMany { line: line_id(1), open: 1, to: "cancelled" })
+        );
     }
 
     #[test]
@@ -196,6 +197,7 @@ mod tests {
                 shipping: usd(500),
                 refund: usd(500),
                 released: vec![],
+                cart: None,
             }
         );
         assert_eq!(order.and(cancel_lines(&[(1, 3), (2, 1)])).0.phase(), Some(Phase::Cancelled));
@@ -230,7 +232,10 @@ mod tests {
     fn what_is_fulfilled_is_not_cancelled() {
         let order = given::<Order>(confirmed()).and(fulfil(1, &[(1, 3)]));
         assert_eq!(order.when(CANCEL), Err(No::AlreadyFulfilled));
-        assert_eq!(order.when(cancel_lines(&[(1, 1)])), Err(No::TooMany { line: line_id(1), open: 0 }));
+        assert_eq!(
+            order.when(cancel_lines(&[(1, 1)])),
+            Err(No::TooMany { line: line_id(1), open: 0, to: "cancelled" })
+        );
         assert!(order.when(cancel_lines(&[(2, 1)])).is_ok());
     }
 

@@ -2,9 +2,9 @@
 //!
 //! What it is told stays true after the order is closed: then it is kept as a late observation.
 
-use super::contents::{price, quantity as check_quantity};
-use super::state::{Agreed, Paid, more};
-use super::{Basis, Observed, Order, OrderEvent as E, OrderRefusal as No, Phase, Settlement};
+use super::contents::{quantity as check_quantity, told};
+use super::state::{Agreed, Paid};
+use super::{Balance, Basis, Observed, Order, OrderEvent as E, OrderRefusal as No, Phase, Settlement};
 use crate::ids::{LineId, PaymentId, RefundId, ReservationId};
 use crate::money::Money;
 
@@ -44,8 +44,8 @@ impl Order {
     pub(super) fn record_payment(&self, payment: PaymentId, authorised: Money, captured: Money) -> Decided {
         let (phase, agreed) = self.agreed()?;
         let currency = agreed.terms.total.currency;
-        price(authorised, currency)?;
-        price(captured, currency)?;
+        told(authorised, currency)?;
+        told(captured, currency)?;
         if captured.amount > authorised.amount {
             return Err(No::CapturedExceedsAuthorised);
         }
@@ -75,7 +75,7 @@ impl Order {
 
     pub(super) fn record_refund(&self, refund: RefundId, payment: PaymentId, amount: Money) -> Decided {
         let (_, agreed) = self.agreed()?;
-        price(amount, agreed.terms.total.currency)?;
+        told(amount, agreed.terms.total.currency)?;
         match agreed.refunds.len() {
             _ if agreed.refunds.contains_key(&refund) => Ok(vec![]),
             MOST_RECORDS.. => Err(No::TooManyRecords),
@@ -94,11 +94,11 @@ impl Order {
             Phase::Expired => return Err(No::Expired),
             Phase::Draft | Phase::Placed => {}
         }
-        let due = agreed.due();
+        let Balance { owed, held, .. } = agreed.balance();
         match basis {
-            Basis::Authorised if agreed.authorised().amount < due.amount => return Err(No::NotPaid),
-            Basis::Captured if agreed.held().amount < due.amount => return Err(No::NotPaid),
-            Basis::Free if !due.is_zero() => return Err(No::NotFree),
+            Basis::Authorised if !agreed.is_promised(agreed.due()) => return Err(agreed.unpaid()),
+            Basis::Captured if held.amount < owed.amount => return Err(agreed.unpaid()),
+            Basis::Free if !agreed.due().is_zero() => return Err(No::NotFree),
             Basis::CreditTerms if agreed.settlement != Settlement::CreditTerms => {
                 return Err(No::OtherSettlement);
             }
@@ -116,10 +116,9 @@ impl Order {
 }
 
 impl Agreed {
-    /// Whether an amount is paid for, or need not be before the goods go out.
-    pub(super) fn covers(&self, due: Money) -> bool {
-        let on_credit = matches!(self.basis, Some(Basis::CreditTerms | Basis::Recorded));
-        on_credit || self.held().amount >= due.amount
+    /// Whether the goods go out before they are paid.
+    pub(super) fn is_on_credit(&self) -> bool {
+        matches!(self.basis, Some(Basis::CreditTerms | Basis::Recorded))
     }
 
     /// The first line that takes more from stock than is reserved for it.
@@ -131,11 +130,10 @@ impl Agreed {
         self.terms.lines.iter().find(lacks).map(|line| line.line)
     }
 
-    /// What the customer has been asked for and has not paid yet, with the given total.
-    pub(super) fn promises(&self, due: Money) -> bool {
-        self.covers(due)
-            || self.basis == Some(Basis::Authorised)
-                && self.authorised().amount >= more(due, self.given_back).amount
+    /// Whether what is authorised, without what leaves of it, covers what would be owed of such a total.
+    pub(super) fn is_promised(&self, due: Money) -> bool {
+        let Balance { owed, given_back, given_away, .. } = self.balance_with(due);
+        self.authorised().amount >= self.sum([owed, given_back, given_away]).amount
     }
 }
 
@@ -216,11 +214,12 @@ mod tests {
         let unreserved = given::<Order>([placed(), paid(4000)]);
         assert_eq!(unreserved.when(confirm(Basis::Captured)), Err(No::NotReserved(line_id(1))));
         let short = given::<Order>([placed(), reserved(), paid(3999)]);
-        assert_eq!(short.when(confirm(Basis::Captured)), Err(No::NotPaid));
-        assert_eq!(short.when(confirm(Basis::Authorised)), Err(No::NotPaid));
+        let unpaid = No::NotPaid { owed: usd(4000), held: usd(3999) };
+        assert_eq!(short.when(confirm(Basis::Captured)), Err(unpaid.clone()));
+        assert_eq!(short.when(confirm(Basis::Authorised)), Err(unpaid.clone()));
         assert_eq!(short.when(confirm(Basis::Free)), Err(No::NotFree));
         let taken_back = given::<Order>([placed(), reserved(), paid(4000), refunded(1, 1, 1)]);
-        assert_eq!(taken_back.when(confirm(Basis::Captured)), Err(No::NotPaid));
+        assert_eq!(taken_back.when(confirm(Basis::Captured)), Err(unpaid));
     }
 
     #[test]
@@ -230,7 +229,8 @@ mod tests {
             held.when(C::Confirm { basis: Basis::Authorised }),
             Ok(vec![confirmation(Basis::Authorised)])
         );
-        assert_eq!(held.when(C::Confirm { basis: Basis::Captured }), Err(No::NotPaid));
+        let unpaid = No::NotPaid { owed: usd(4000), held: usd(0) };
+        assert_eq!(held.when(C::Confirm { basis: Basis::Captured }), Err(unpaid));
     }
 
     #[test]

@@ -134,6 +134,8 @@ impl Contents {
             .collect::<Result<_, No>>()?;
         let tax = Money::sum(self.currency, lines.iter().map(|line| line.tax))?;
         let shipping = self.shipping.as_ref().map_or(zero, |shipping| shipping.amount);
+        let total = net.minus(discount)?.plus(tax)?.plus(shipping)?;
+        price(total, self.currency)?;
         let mut terms = Terms {
             lines,
             discount_code: self.discount.as_ref().and_then(|discount| discount.code.clone()),
@@ -142,7 +144,7 @@ impl Contents {
             discount,
             tax,
             shipping,
-            total: net.minus(discount)?.plus(tax)?.plus(shipping)?,
+            total,
             totals_hash: String::new(),
         };
         terms.totals_hash = hexadecimal(&Sha256::digest(terms.canonical()));
@@ -267,6 +269,12 @@ impl Terms {
 
 /// An amount that can be asked for.
 pub(super) fn price(money: Money, currency: Currency) -> Result<(), No> {
+    told(money, currency)?;
+    if money.is_in_range() { Ok(()) } else { Err(No::AmountOutOfRange) }
+}
+
+/// An amount that moved: it is a fact, however large.
+pub(super) fn told(money: Money, currency: Currency) -> Result<(), No> {
     if money.currency != currency {
         return Err(No::OtherCurrency(currency));
     }
@@ -345,7 +353,7 @@ mod tests {
     #[test]
     fn takes_nothing_that_cannot_be_sold() {
         type Spoil = fn(&mut Contents);
-        let cases: [(Spoil, No); 15] = [
+        let cases: [(Spoil, No); 18] = [
             (|c| c.lines.clear(), No::Empty),
             (|c| c.lines = (0..201).map(|n| item(n, "A", 1, 1)).collect(), No::TooManyLines(200)),
             (|c| c.lines[1].line = c.lines[0].line, No::NamedTwice(line_id(1))),
@@ -361,6 +369,12 @@ mod tests {
             (|c| c.discount = Some(Discount { code: None, amount: usd(-1) }), No::NegativeAmount),
             (|c| c.shipping = Some(Shipping { method: None, amount: usd(i64::MAX) }), No::AmountOutOfRange),
             (|c| c.tax = Some(eur(1)), No::OtherCurrency(Currency::USD)),
+            (|c| c.tax = Some(usd(Money::MOST + 1)), No::AmountOutOfRange),
+            (|c| c.tax = Some(usd(Money::MOST)), No::AmountOutOfRange),
+            (
+                |c| (c.lines[1].total, c.lines[1].unit_price) = (usd(Money::MOST + 1), None),
+                No::AmountOutOfRange,
+            ),
         ];
         for (n, (spoil, refusal)) in cases.into_iter().enumerate() {
             let mut contents = two_lines();

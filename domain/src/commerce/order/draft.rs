@@ -1,8 +1,11 @@
 //! Drafting: lines, discount, shipping and tax, until the order is placed; and again while it is edited.
+//!
+//! A line's tax follows its quantity, unless another is given. What an edit takes off an agreed line takes its share
+//! of the order's discount along: so the order comes to the same as if those units were cancelled.
 
 use super::contents::{MOST_LINES, price, quantity as check_quantity};
 use super::refusal::optional;
-use super::{Contents, Discount, Item, Order, OrderEvent as E, OrderRefusal as No, Phase, Shipping};
+use super::{Contents, Discount, Item, Line, Order, OrderEvent as E, OrderRefusal as No, Phase, Shipping};
 use crate::ids::{CustomerId, LineId};
 use crate::money::{Currency, Money};
 
@@ -55,19 +58,57 @@ impl Order {
             (None, Some(unit_price)) => unit_price.times(i64::from(quantity))?,
             (None, None) => return Err(No::TotalMissing),
         };
-        let item = Item { quantity, total, tax: tax.or(there.tax), ..there.clone() };
+        let tax = match tax {
+            None if quantity == there.quantity => there.tax,
+            None => self.tax_of(there, quantity)?,
+            given => given,
+        };
+        let item = Item { quantity, total, tax, ..there.clone() };
         item.check(contents.currency)?;
         if item == *there {
             return Ok(vec![]);
         }
-        Ok(vec![E::QuantitySet { line, quantity, total, tax: item.tax }])
+        let set = E::QuantitySet { line, quantity, total, tax: item.tax };
+        self.with_its_discount(set, line, u64::from(quantity))
     }
 
     pub(super) fn remove_line(&self, line: LineId) -> Decided {
         match self.open()?.line(line) {
-            Some(_) => Ok(vec![E::LineRemoved { line }]),
+            Some(_) => self.with_its_discount(E::LineRemoved { line }, line, 0),
             None => Err(No::UnknownLine(line)),
         }
+    }
+
+    /// A line as it was agreed, if it was.
+    fn agreed_line(&self, line: LineId) -> Option<&Line> {
+        let agreed = self.agreed.as_ref()?;
+        agreed.terms.lines.iter().find(|of| of.line == line)
+    }
+
+    /// The tax of a line at another quantity: from what was agreed, so that it matters not by which steps it comes
+    /// there, unless another tax was given since.
+    fn tax_of(&self, there: &Item, quantity: u32) -> Result<Option<Money>, No> {
+        let Some(tax) = there.tax else { return Ok(None) };
+        if let Some(line) = self.agreed_line(there.line)
+            && line.tax_at(there.quantity)? == tax
+        {
+            return Ok(Some(line.tax_at(quantity)?));
+        }
+        Ok(Some(tax.share(i64::from(quantity), i64::from(there.quantity))?))
+    }
+
+    /// The change of a line, and what it takes off the order's discount or gives back to it.
+    fn with_its_discount(&self, change: E, line: LineId, quantity: u64) -> Decided {
+        let (contents, agreed) = (self.open()?, self.agreed_line(line));
+        let (Some(agreed), Some(discount)) = (agreed, &contents.discount) else { return Ok(vec![change]) };
+        let before = contents.line(line).map_or(0, |there| u64::from(there.quantity));
+        let gone = agreed.discount_gone(quantity)?.minus(agreed.discount_gone(before)?)?;
+        if gone.is_zero() {
+            return Ok(vec![change]);
+        }
+        let left = discount.amount.minus(gone)?;
+        let amount = Money { amount: left.amount.max(0), ..left };
+        Ok(vec![change, E::DiscountApplied(Discount { amount, ..discount.clone() })])
     }
 
     pub(super) fn apply_discount(&self, discount: Discount) -> Decided {
@@ -107,6 +148,28 @@ impl Order {
             (Some(Phase::Expired), None) => Err(No::Expired),
             (Some(_), None) => Err(No::NotOpen),
         }
+    }
+}
+
+impl Line {
+    /// Its tax at another quantity: what is left of it, or more in proportion.
+    fn tax_at(&self, quantity: u32) -> Result<Money, No> {
+        let (all, quantity) = (i64::from(self.quantity), i64::from(quantity));
+        if quantity > all {
+            return Ok(self.tax.share(quantity, all)?);
+        }
+        Ok(self.tax.minus(self.tax.share(all - quantity, all)?)?)
+    }
+
+    /// What of its share of the discount is gone when so many units are left: what makes the line's amount fall by
+    /// exactly what cancelling the others gives back.
+    fn discount_gone(&self, left: u64) -> Result<Money, No> {
+        let all = i64::from(self.quantity);
+        let gone = i64::try_from(left).map_or(0, |left| (all - left).max(0));
+        let part = |money: Money| money.share(gone, all);
+        let gone = part(self.total)?.plus(part(self.tax)?)?.minus(part(self.amount)?)?;
+        // Where the total does not divide, rounding may say less than nothing.
+        Ok(Money { amount: gone.amount.max(0), ..gone })
     }
 }
 

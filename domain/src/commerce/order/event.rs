@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
 use super::{
-    Basis, CancelReason, CarrierFact, CarrierFactKind, Condition, Discount, Item, Settlement, Shipping,
-    Terms, Units,
+    Basis, CancelReason, CarrierFact, CarrierFactKind, Condition, Discount, Giving, Item, Settlement,
+    Shipping, Terms, Units,
 };
 use crate::ids::{
-    CustomerId, FulfilmentId, LineId, PaymentId, RefundId, ReservationId, ReturnId, Sku, StockId,
+    CartId, CustomerId, FulfilmentId, LineId, PaymentId, RefundId, ReservationId, ReturnId, Sku, StockId,
 };
 use crate::kernel::Event;
 use crate::money::{Currency, Money};
@@ -57,7 +57,30 @@ pub enum OrderEvent {
         total_authorised: Money,
         total_captured: Money,
     },
-    /// One refund, and all of them together.
+    /// A person asked for money to be given back. (What the order itself asks for stands in what brings it.)
+    RefundAsked {
+        refund: RefundId,
+        payment: PaymentId,
+        amount: Money,
+        giving: Giving,
+        /// What it is for, where it is for some lines.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        lines: Vec<RefundedLine>,
+    },
+    /// What a person asked for came to nothing.
+    RefundEnded {
+        refund: RefundId,
+        amount: Money,
+        /// What the order would have given back already, had this not been on its way: it is to be given back now.
+        owed: Money,
+    },
+    /// The money of a refund came back, and what all refunds come to without it.
+    RefundReversed {
+        refund: RefundId,
+        amount: Money,
+        total_refunded: Money,
+    },
+    /// One refund that was paid out, and all of them together.
     RefundRecorded {
         refund: RefundId,
         payment: PaymentId,
@@ -111,11 +134,17 @@ pub enum OrderEvent {
         shipping: Money,
         refund: Money,
         released: Vec<ReservedUnits>,
+        /// The cart it was made of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cart: Option<CartId>,
     },
     /// As with [`OrderEvent::Cancelled`], a checkout at work gives back by itself.
     Expired {
         refund: Money,
         released: Vec<ReservedUnits>,
+        /// The cart it was made of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cart: Option<CartId>,
     },
     /// Every line that was not cancelled is delivered.
     Completed,
@@ -170,6 +199,9 @@ pub struct Placed {
     pub customer: CustomerId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+    /// The cart it was made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cart: Option<CartId>,
     pub settlement: Settlement,
     /// The provider's token of the payment method a checkout is to use; without one it waits to be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -178,6 +210,13 @@ pub struct Placed {
     pub expires_at: Option<DateTime<Utc>>,
     #[serde(flatten)]
     pub terms: Terms,
+}
+
+/// The part of a refund that is for one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundedLine {
+    pub line: LineId,
+    pub amount: Money,
 }
 
 /// Units of a line in a parcel.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::state::{Agreed, Fulfilment, Paid, Reserved, Returning, Stage, more};
+use super::balance::ByHand;
+use super::state::{Agreed, Fulfilment, Paid, Reserved, Returning, Stage, less, more};
 use super::{
     CarrierFact, Condition, Contents, Counters, Line, Observed, Order, OrderEvent, Phase, Placed,
     ReservedUnits, Terms, Units,
@@ -35,7 +36,7 @@ impl Order {
                     agreed.total_credited = agreed.terms.total;
                 }
             }
-            E::Expired { refund, released } => {
+            E::Expired { refund, released, .. } => {
                 self.phase = Some(Phase::Expired);
                 if let Some(agreed) = &mut self.agreed {
                     agreed.cancelled(std::iter::empty(), refund, &released);
@@ -74,13 +75,14 @@ impl Order {
     }
 
     fn take_in_placed(&mut self, placed: Placed) {
-        let Placed { customer, reference, settlement, expires_at, terms, .. } = placed;
+        let Placed { customer, reference, cart, settlement, expires_at, terms, .. } = placed;
         self.phase = Some(Phase::Placed);
         (self.customer, self.reference) = (Some(customer), reference);
         self.contents = None;
         let nothing = Money::zero(terms.total.currency);
         self.agreed = Some(Agreed {
             settlement,
+            cart,
             expires_at,
             basis: None,
             counters: counters_of(&terms),
@@ -91,6 +93,7 @@ impl Order {
             reservations: BTreeMap::new(),
             payments: BTreeMap::new(),
             refunds: BTreeMap::new(),
+            by_hand: BTreeMap::new(),
             fulfilments: BTreeMap::new(),
             returns: BTreeMap::new(),
             carrier: Vec::new(),
@@ -123,7 +126,28 @@ impl Agreed {
                 let captured = Money::zero(authorised.currency);
                 self.payments.entry(payment).or_insert(Paid { authorised, captured }).authorised = authorised;
             }
-            E::RefundRecorded { refund, amount, .. } => _ = self.refunds.insert(refund, amount),
+            E::RefundAsked { refund, amount, giving, lines, .. } => {
+                self.by_hand.insert(refund, ByHand { amount, giving, lines, ended: false });
+            }
+            E::RefundEnded { refund, owed, .. } => {
+                self.end(refund);
+                add(&mut self.given_back, owed);
+            }
+            // Also of one that was taken for ended: its money has left all the same.
+            E::RefundRecorded { refund, amount, .. } => {
+                self.refunds.insert(refund, amount);
+                if let Some(of) = self.by_hand.get_mut(&refund) {
+                    of.ended = false;
+                }
+            }
+            E::RefundReversed { refund, amount, .. } => {
+                self.refunds.remove(&refund);
+                if self.by_hand.contains_key(&refund) {
+                    self.end(refund);
+                } else {
+                    self.given_back = less(self.given_back, amount);
+                }
+            }
             E::Fulfilled { fulfilment, lines, override_unpaid } => {
                 lines
                     .iter()

@@ -94,6 +94,7 @@ pub fn submission() -> Submission {
     Submission {
         customer: customer(),
         reference: Some("PO-7".into()),
+        cart: None,
         contents: two_lines(),
         placing: placing(),
     }
@@ -107,6 +108,7 @@ fn placed_as(contents: &Contents, settlement: Settlement, expires_at: Option<Dat
     OrderEvent::Placed(Box::new(Placed {
         customer: customer(),
         reference: Some("PO-7".into()),
+        cart: None,
         settlement,
         payment_method: Some("ok".into()),
         expires_at,
@@ -209,7 +211,7 @@ pub fn completed() -> Vec<OrderEvent> {
 }
 
 pub fn expired() -> OrderEvent {
-    OrderEvent::Expired { refund: usd(0), released: vec![] }
+    OrderEvent::Expired { refund: usd(0), released: vec![], cart: None }
 }
 
 /// By the customer, while its checkout was at work.
@@ -226,6 +228,7 @@ pub fn cancelled() -> OrderEvent {
         shipping: usd(0),
         refund: usd(0),
         released: vec![],
+        cart: None,
     }
 }
 

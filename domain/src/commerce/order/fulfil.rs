@@ -31,9 +31,9 @@ impl Order {
             None if agreed.fulfilments.len() >= MOST_RECORDS => return Err(No::TooManyRecords),
             None => {}
         }
-        agreed.within(units, |counters| counters.open())?;
-        if override_unpaid.is_none() && !agreed.covers(agreed.due()) {
-            return Err(No::NotPaid);
+        agreed.within(units, "packed", |counters| counters.open())?;
+        if override_unpaid.is_none() && !agreed.is_paid() {
+            return Err(agreed.unpaid());
         }
         Ok(vec![E::Fulfilled { fulfilment, lines, override_unpaid }])
     }
@@ -66,7 +66,7 @@ impl Order {
         match there.stage {
             Stage::Shipped | Stage::Delivered => return Ok(vec![]),
             Stage::Cancelled => return Err(No::UnknownFulfilment(fulfilment)),
-            Stage::Packed if !there.overridden && !agreed.covers(agreed.due()) => return Err(No::NotPaid),
+            Stage::Packed if !there.overridden && !agreed.is_paid() => return Err(agreed.unpaid()),
             Stage::Packed => {}
         }
         let lines = there.lines.clone();
@@ -128,12 +128,17 @@ impl Agreed {
     }
 
     /// Refuses more units of a line than are there for it.
-    pub(super) fn within(&self, units: &[Units], there: impl Fn(super::Counters) -> u64) -> Result<(), No> {
+    pub(super) fn within(
+        &self,
+        units: &[Units],
+        to: &'static str,
+        there: impl Fn(super::Counters) -> u64,
+    ) -> Result<(), No> {
         each_once(units)?;
         for &Units { line, quantity } in units {
             let open = there(self.line(line)?.1);
             if u64::from(quantity) > open {
-                return Err(No::TooMany { line, open });
+                return Err(No::TooMany { line, open, to });
             }
         }
         Ok(())
@@ -231,7 +236,10 @@ mod tests {
     #[test]
     fn no_unit_goes_out_twice() {
         let order = given::<Order>(confirmed()).and(fulfil(1, &[(1, 2)], None));
-        assert_eq!(order.when(fulfil(2, &[(1, 2)], None)), Err(No::TooMany { line: line_id(1), open: 1 }));
+        assert_eq!(
+            order.when(fulfil(2, &[(1, 2)], None)),
+            Err(No::TooMany { line: line_id(1), open: 1, to: "packed" })
+        );
         assert_eq!(order.when(fulfil(1, &[(1, 1)], None)), Err(No::FulfilmentExists(fulfilment_id(1))));
         assert_eq!(order.when(fulfil(2, &[(2, 1), (2, 1)], None)), Err(No::NamedTwice(line_id(2))));
         assert_eq!(order.when(fulfil(2, &[(9, 1)], None)), Err(No::UnknownLine(line_id(9))));
@@ -251,18 +259,19 @@ mod tests {
     #[test]
     fn nothing_goes_out_unpaid_unless_a_person_says_why() {
         let order = given::<Order>(held());
-        assert_eq!(order.when(fulfil(1, &[(1, 3)], None)), Err(No::NotPaid));
+        let unpaid = No::NotPaid { owed: usd(4000), held: usd(0) };
+        assert_eq!(order.when(fulfil(1, &[(1, 3)], None)), Err(unpaid.clone()));
         assert_eq!(order.when(fulfil(1, &[(1, 3)], Some(" "))), Err(No::Blank("the reason")));
         let order = order.and(fulfil(1, &[(1, 3)], Some("a good customer")));
         assert!(order.when(ship(1)).is_ok());
-        assert_eq!(order.when(fulfil(2, &[(2, 1)], None)), Err(No::NotPaid));
+        assert_eq!(order.when(fulfil(2, &[(2, 1)], None)), Err(unpaid));
 
         let refunded = given::<Order>(confirmed()).and(fulfil(1, &[(1, 3)], None)).and(C::RecordRefund {
             refund: refund_id(1),
             payment: payment_id(1),
             amount: usd(1),
         });
-        assert_eq!(refunded.when(ship(1)), Err(No::NotPaid));
+        assert_eq!(refunded.when(ship(1)), Err(No::NotPaid { owed: usd(4000), held: usd(3999) }));
     }
 
     #[test]

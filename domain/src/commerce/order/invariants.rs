@@ -30,6 +30,17 @@ fn command() -> impl Strategy<Value = OrderCommand> {
             payment: payment_id(1),
             amount: usd(amount)
         }),
+        2 => (1u128..4, 1i64..3000, prop::sample::select(vec![Giving::Back, Giving::Away])).prop_map(
+            |(n, amount, giving)| C::AskRefund {
+                refund: refund_id(n),
+                payment: payment_id(1),
+                amount: usd(amount),
+                giving,
+                lines: vec![]
+            }
+        ),
+        1 => (1u128..4).prop_map(|n| C::EndRefund { refund: refund_id(n) }),
+        1 => (1u128..4).prop_map(|n| C::ReverseRefund { refund: refund_id(n) }),
         2 => (0i64..3).prop_map(|n| C::RecordCarrierFact(CarrierFact {
             kind: CarrierFactKind::Delivered,
             at: at(n),
@@ -129,7 +140,10 @@ fn holds(order: &Order) {
         assert!((0..=line.amount.amount).contains(&credited), "{credited} of {line:?}");
     }
     assert!((0..=agreed.terms.total.amount).contains(&agreed.total_credited.amount));
-    assert!((0..=agreed.captured().amount).contains(&agreed.given_back.amount));
+    let balance = agreed.balance();
+    assert!(
+        [balance.owed, balance.held, balance.given_back, balance.given_away].iter().all(|f| !f.is_negative())
+    );
     assert!(agreed.reservations.values().flatten().all(|held| held.quantity <= 5));
 }
 
@@ -138,7 +152,8 @@ fn shipped_lawfully(before: &Order, event: &OrderEvent) {
     let (OrderEvent::Shipped { fulfilment, .. }, Some(agreed)) = (event, &before.agreed) else { return };
     let on_credit = matches!(agreed.basis, Some(Basis::CreditTerms | Basis::Recorded));
     let overridden = agreed.fulfilments[fulfilment].overridden;
-    assert!(on_credit || overridden || agreed.captured().amount >= agreed.due().amount);
+    let balance = agreed.balance();
+    assert!(on_credit || overridden || balance.held.amount >= balance.owed.amount);
 }
 
 /// Asked again at once, it has taken effect already.

@@ -78,6 +78,34 @@ fn pinned() -> Vec<(OrderEvent, &'static str)> {
             r#"{"type":"RefundRecorded","refund":"rfnd_00000000000000000000000001","payment":"pay_00000000000000000000000001","amount":USD5,"total_refunded":USD5}"#,
         ),
         (
+            E::RefundAsked {
+                refund: refund_id(1),
+                payment: payment_id(1),
+                amount: usd(5),
+                giving: Giving::Away,
+                lines: vec![RefundedLine { line, amount: usd(5) }],
+            },
+            r#"{"type":"RefundAsked","refund":"rfnd_00000000000000000000000001","payment":"pay_00000000000000000000000001","amount":USD5,"giving":"away","lines":[{"line":"LINE","amount":USD5}]}"#,
+        ),
+        (
+            E::RefundAsked {
+                refund: refund_id(1),
+                payment: payment_id(1),
+                amount: usd(5),
+                giving: Giving::Back,
+                lines: vec![],
+            },
+            r#"{"type":"RefundAsked","refund":"rfnd_00000000000000000000000001","payment":"pay_00000000000000000000000001","amount":USD5,"giving":"back"}"#,
+        ),
+        (
+            E::RefundEnded { refund: refund_id(1), amount: usd(5), owed: usd(3) },
+            r#"{"type":"RefundEnded","refund":"rfnd_00000000000000000000000001","amount":USD5,"owed":USD3}"#,
+        ),
+        (
+            E::RefundReversed { refund: refund_id(1), amount: usd(5), total_refunded: usd(0) },
+            r#"{"type":"RefundReversed","refund":"rfnd_00000000000000000000000001","amount":USD5,"total_refunded":USD0}"#,
+        ),
+        (
             confirmation(Basis::CreditTerms),
             r#"{"type":"Confirmed","basis":"credit_terms","customer":"CUSTOMER","total":USD4000}"#,
         ),
@@ -121,10 +149,19 @@ fn pinned() -> Vec<(OrderEvent, &'static str)> {
                 shipping: usd(500),
                 refund: usd(2500),
                 released: released.clone(),
+                cart: None,
             },
             r#"{"type":"Cancelled","reason":"payment_failed","lines":[{"line":"LINE","sku":"TEA-1","quantity":2,"amount":USD2000}],"shipping":USD500,"refund":USD2500,"released":RELEASED}"#,
         ),
         (expired(), r#"{"type":"Expired","refund":USD0,"released":[]}"#),
+        (
+            E::Expired {
+                refund: usd(0),
+                released: vec![],
+                cart: Some(CartId::from_uuid(uuid::Uuid::from_u128(1))),
+            },
+            r#"{"type":"Expired","refund":USD0,"released":[],"cart":"cart_00000000000000000000000001"}"#,
+        ),
         (E::Completed, r#"{"type":"Completed"}"#),
         (E::EditBegun, r#"{"type":"EditBegun"}"#),
         (

@@ -6,7 +6,7 @@ use super::refusal::optional;
 use super::{
     Contents, Order, OrderEvent as E, OrderRefusal as No, Phase, Placed, Placing, Settlement, Submission,
 };
-use crate::ids::CustomerId;
+use crate::ids::{CartId, CustomerId};
 
 type Decided = Result<Vec<E>, No>;
 
@@ -15,17 +15,17 @@ impl Order {
         match (self.phase, self.customer, &self.contents) {
             (None, ..) => Err(No::Unknown),
             (Some(Phase::Draft), Some(customer), Some(contents)) => {
-                agree(customer, self.reference.clone(), contents, placing)
+                agree((customer, self.reference.clone(), None), contents, placing)
             }
             _ => self.placed_already(placing.totals_hash.as_deref()),
         }
     }
 
     pub(super) fn submit(&self, submission: Submission) -> Decided {
-        let Submission { customer, reference, contents, placing } = submission;
+        let Submission { customer, reference, cart, contents, placing } = submission;
         optional("the reference", reference.as_deref(), 200)?;
         if self.phase.is_none() {
-            return agree(customer, reference, &contents, &placing);
+            return agree((customer, reference, cart), &contents, &placing);
         }
         if self.customer != Some(customer) {
             return Err(No::AlreadyCreated);
@@ -53,11 +53,11 @@ impl Order {
             (Phase::Cancelled, _) => Err(No::Cancelled),
             (Phase::Placed, Some(expires_at)) if at >= expires_at => {
                 // Paid in time, it is only waiting to be confirmed.
-                if agreed.covers(agreed.due()) && !agreed.due().is_zero() {
+                if agreed.is_paid() && !agreed.due().is_zero() {
                     return Err(No::AlreadyPaid);
                 }
                 let (refund, released) = agreed.undone();
-                Ok(vec![E::Expired { refund, released }])
+                Ok(vec![E::Expired { refund, released, cart: agreed.cart }])
             }
             (Phase::Placed, _) => Err(No::NotDue),
             _ => Err(No::AlreadyConfirmed),
@@ -65,7 +65,11 @@ impl Order {
     }
 }
 
-fn agree(customer: CustomerId, reference: Option<String>, contents: &Contents, placing: &Placing) -> Decided {
+fn agree(
+    (customer, reference, cart): (CustomerId, Option<String>, Option<CartId>),
+    contents: &Contents,
+    placing: &Placing,
+) -> Decided {
     let terms = contents.terms()?;
     if placing.totals_hash.as_ref().is_some_and(|theirs| *theirs != terms.totals_hash) {
         return Err(No::TotalsChanged(terms.totals_hash));
@@ -83,6 +87,7 @@ fn agree(customer: CustomerId, reference: Option<String>, contents: &Contents, p
     Ok(vec![E::Placed(Box::new(Placed {
         customer,
         reference,
+        cart,
         settlement: placing.settlement,
         payment_method: placing.payment_method.clone(),
         expires_at: placing.expires_at,
@@ -97,7 +102,7 @@ impl super::state::Agreed {
         if self.settlement == Settlement::Checkout && self.basis.is_none() {
             return (self.nothing(), vec![]);
         }
-        (self.held(), self.release_all())
+        (self.balance().held, self.release_all())
     }
 }
 

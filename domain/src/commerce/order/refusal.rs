@@ -2,9 +2,10 @@
 
 use strum::AsRefStr;
 
-use crate::ids::{FulfilmentId, LineId, ReturnId};
+use crate::ids::{FulfilmentId, LineId, RefundId, ReturnId};
 use crate::kernel::{Kind, Refusal};
-use crate::money::{Currency, Unreckonable};
+use crate::money::{Currency, Money, Unreckonable};
+use crate::text::is_blank;
 
 /// Why an order says no.
 #[derive(Debug, Clone, PartialEq, thiserror::Error, AsRefStr)]
@@ -35,8 +36,11 @@ pub enum OrderRefusal {
     AlreadyConfirmed,
     #[error("the order is not confirmed")]
     NotConfirmed,
-    #[error("the order is not paid")]
-    NotPaid,
+    #[error(
+        "the order is not paid: {held} is held of {owed} that is owed; have the rest paid, cancel what is not to be \
+         sent, or pack it with override_unpaid and say why"
+    )]
+    NotPaid { owed: Money, held: Money },
     #[error("the order is paid: it does not expire")]
     AlreadyPaid,
     #[error("the order is not free")]
@@ -59,8 +63,8 @@ pub enum OrderRefusal {
     AlreadyFulfilled,
     #[error("lines of the order were cancelled already")]
     LinesCancelled,
-    #[error("only {open} units of line {line} are left for this")]
-    TooMany { line: LineId, open: u64 },
+    #[error("only {open} units of line {line} are left to be {to}: name no more than those")]
+    TooMany { line: LineId, open: u64, to: &'static str },
     #[error("fulfilment {0} is another one already")]
     FulfilmentExists(FulfilmentId),
     #[error("the goods are shipped already")]
@@ -71,11 +75,19 @@ pub enum OrderRefusal {
     Editing,
     #[error("the order is not being edited")]
     NotEditing,
-    #[error("what the edit costs more is not paid")]
-    EditDifferenceUnpaid,
+    #[error("what the edit costs more is not paid: {held} is held of {owed} that would be owed")]
+    EditDifferenceUnpaid { owed: Money, held: Money },
     #[error("return {0} is another one already")]
     ReturnExists(ReturnId),
+    #[error("refund {0} is another one already")]
+    RefundExists(RefundId),
+    #[error("only {0} of what was paid is left to give back: ask for no more than that")]
+    ExceedsHeld(Money),
+    #[error("only {left} of what line {line} cost is left to give back: ask for no more than that")]
+    ExceedsLine { line: LineId, left: Money },
 
+    #[error("line {0} is not of this order: name its own lines, or none")]
+    RefundOfUnknownLine(LineId),
     #[error("an order that a checkout settles names a payment method, unless it is free")]
     PaymentMethodRequired,
     #[error("an order has at least one line")]
@@ -94,7 +106,7 @@ pub enum OrderRefusal {
     OtherCurrency(Currency),
     #[error("an amount is not negative")]
     NegativeAmount,
-    #[error("an amount is out of range")]
+    #[error("an amount is out of range: {} minor units is the most", Money::MOST)]
     AmountOutOfRange,
     #[error("the line's total is not quantity times unit price")]
     TotalMismatch,
@@ -140,6 +152,7 @@ impl Refusal for OrderRefusal {
             | Self::CapturedExceedsAuthorised
             | Self::ExpiresTooEarly
             | Self::TooManyRecords
+            | Self::RefundOfUnknownLine(_)
             | Self::PaymentMethodRequired => Kind::Invalid,
             _ => Kind::Conflict,
         }
@@ -149,7 +162,7 @@ impl Refusal for OrderRefusal {
 /// A text that is not blank and not too long.
 pub(super) fn text(what: &'static str, text: &str, most: usize) -> Result<(), OrderRefusal> {
     match text {
-        blank if blank.trim().is_empty() => Err(OrderRefusal::Blank(what)),
+        blank if is_blank(blank) => Err(OrderRefusal::Blank(what)),
         long if long.chars().count() > most => Err(OrderRefusal::TooLong(what, most)),
         _ => Ok(()),
     }

@@ -32,7 +32,7 @@ impl Order {
             None if agreed.returns.len() >= MOST_RETURNS => return Err(No::TooManyRecords),
             None => {}
         }
-        agreed.within(lines, |counters| counters.returnable())?;
+        agreed.within(lines, "returned", |counters| counters.returnable())?;
         Ok(vec![E::ReturnRequested { return_id, lines: lines.to_vec(), reason }])
     }
 
@@ -48,7 +48,7 @@ impl Order {
         let returning = agreed.returns.get(&return_id).ok_or(No::UnknownReturn(return_id))?;
         let of = returning.iter().find(|of| of.line == line).ok_or(No::UnknownLine(line))?;
         if quantity > of.open {
-            return Err(No::TooMany { line, open: u64::from(of.open) });
+            return Err(No::TooMany { line, open: u64::from(of.open), to: "received" });
         }
         let (sold, _) = agreed.line(line)?;
         let amount = agreed.worth(line, quantity)?;
@@ -107,7 +107,10 @@ mod tests {
         let order = order.and(request(1, &[(1, 2)]));
         assert_eq!(order.when(request(1, &[(1, 2)])), Ok(vec![]));
         assert_eq!(order.when(request(1, &[(1, 1)])), Err(No::ReturnExists(return_id(1))));
-        assert_eq!(order.when(request(2, &[(1, 2)])), Err(No::TooMany { line: line_id(1), open: 1 }));
+        assert_eq!(
+            order.when(request(2, &[(1, 2)])),
+            Err(No::TooMany { line: line_id(1), open: 1, to: "returned" })
+        );
         assert_eq!(order.0.return_status(), ReturnStatus::Requested);
         assert_eq!(order.0.phase(), Some(Phase::Completed));
     }
@@ -134,7 +137,7 @@ mod tests {
         assert_eq!(order.0.return_status(), ReturnStatus::PartlyReturned);
         assert_eq!(
             order.when(receive(1, 1, 2, Condition::Good)),
-            Err(No::TooMany { line: line_id(1), open: 1 })
+            Err(No::TooMany { line: line_id(1), open: 1, to: "received" })
         );
         assert_eq!(
             order.when(receive(1, 1, 1, Condition::Good)),
@@ -154,10 +157,13 @@ mod tests {
         assert_eq!(order.when(dismiss(1)), Ok(vec![]));
         assert_eq!(
             order.when(receive(1, 1, 1, Condition::Good)),
-            Err(No::TooMany { line: line_id(1), open: 0 })
+            Err(No::TooMany { line: line_id(1), open: 0, to: "received" })
         );
         assert!(order.when(request(2, &[(1, 2)])).is_ok());
-        assert_eq!(order.when(request(2, &[(1, 3)])), Err(No::TooMany { line: line_id(1), open: 2 }));
+        assert_eq!(
+            order.when(request(2, &[(1, 3)])),
+            Err(No::TooMany { line: line_id(1), open: 2, to: "returned" })
+        );
     }
 
     #[test]
@@ -172,7 +178,10 @@ mod tests {
     #[test]
     fn what_was_not_delivered_does_not_come_back() {
         let shipped = given::<Order>(confirmed()).and(fulfil(1, &[(1, 3)])).and(ship(1));
-        assert_eq!(shipped.when(request(1, &[(1, 1)])), Err(No::TooMany { line: line_id(1), open: 0 }));
+        assert_eq!(
+            shipped.when(request(1, &[(1, 1)])),
+            Err(No::TooMany { line: line_id(1), open: 0, to: "returned" })
+        );
         assert_eq!(given::<Order>([placed()]).when(request(1, &[(1, 1)])), Err(No::NotConfirmed));
     }
 }

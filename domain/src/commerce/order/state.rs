@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::balance::ByHand;
 use super::{
     Basis, CarrierFact, Contents, Counters, FulfilledLine, FulfilmentStatus, Line, OrderRefusal as No,
     PaymentStatus, Phase, ReturnStatus, Settlement, Terms,
 };
-use crate::ids::{CustomerId, FulfilmentId, LineId, PaymentId, RefundId, ReservationId, ReturnId, StockId};
+use crate::ids::{
+    CartId, CustomerId, FulfilmentId, LineId, PaymentId, RefundId, ReservationId, ReturnId, StockId,
+};
 use crate::money::Money;
 
 /// An order, as far as its rules need to remember it.
@@ -26,6 +29,7 @@ pub struct Order {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Agreed {
     pub settlement: Settlement,
+    pub cart: Option<CartId>,
     pub expires_at: Option<chrono::DateTime<chrono::Utc>>,
     pub basis: Option<Basis>,
     pub terms: Terms,
@@ -34,11 +38,14 @@ pub(super) struct Agreed {
     pub credited: BTreeMap<LineId, Money>,
     /// The same of the whole order.
     pub total_credited: Money,
-    /// What this order has asked to be given back.
+    /// What this order has asked to be given back by itself.
     pub given_back: Money,
     pub reservations: BTreeMap<LineId, Vec<Reserved>>,
     pub payments: BTreeMap<PaymentId, Paid>,
+    /// What refunds have paid out.
     pub refunds: BTreeMap<RefundId, Money>,
+    /// What persons have asked to be given back.
+    pub by_hand: BTreeMap<RefundId, ByHand>,
     pub fulfilments: BTreeMap<FulfilmentId, Fulfilment>,
     pub returns: BTreeMap<ReturnId, Vec<Returning>>,
     pub carrier: Vec<CarrierFact>,
@@ -188,22 +195,19 @@ impl Agreed {
     }
 
     pub(super) fn authorised(&self) -> Money {
-        self.payments.values().fold(self.nothing(), |sum, paid| more(sum, paid.authorised))
+        self.sum(self.payments.values().map(|paid| paid.authorised))
     }
 
     pub(super) fn captured(&self) -> Money {
-        self.payments.values().fold(self.nothing(), |sum, paid| more(sum, paid.captured))
+        self.sum(self.payments.values().map(|paid| paid.captured))
     }
 
     pub(super) fn refunded(&self) -> Money {
-        self.refunds.values().fold(self.nothing(), |sum, &refund| more(sum, refund))
+        self.sum(self.refunds.values().copied())
     }
 
-    /// What is captured and neither given back nor about to be.
-    pub(super) fn held(&self) -> Money {
-        let back = self.refunded().amount.max(self.given_back.amount);
-        let held = less(self.captured(), Money { amount: back, ..self.nothing() });
-        Money { amount: held.amount.max(0), ..held }
+    pub(super) fn sum(&self, amounts: impl IntoIterator<Item = Money>) -> Money {
+        amounts.into_iter().fold(self.nothing(), more)
     }
 
     pub(super) fn reserved_for(&self, line: LineId) -> &[Reserved] {

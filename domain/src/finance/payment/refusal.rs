@@ -24,6 +24,8 @@ pub enum PaymentRefusal {
     AlreadyCreated,
     #[error("an amount must be above 0")]
     InvalidAmount,
+    #[error("an amount is out of range: {} minor units is the most", Money::MOST)]
+    AmountOutOfRange,
     #[error("a payment method is 1 to 64 visible ASCII characters")]
     InvalidMethod,
     #[error("the payment is not in {0}")]
@@ -84,7 +86,10 @@ impl Refusal for PaymentRefusal {
             | Self::NoSuchCharge
             | Self::NoSuchCapture
             | Self::NoSuchRefund => Kind::Missing,
-            Self::InvalidAmount | Self::InvalidMethod | Self::CurrencyMismatch(_) => Kind::Invalid,
+            Self::InvalidAmount
+            | Self::AmountOutOfRange
+            | Self::InvalidMethod
+            | Self::CurrencyMismatch(_) => Kind::Invalid,
             _ => Kind::Conflict,
         }
     }

@@ -1,11 +1,13 @@
 //! What is shown of an order.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use domain::commerce::order::{
     Basis, CancelReason, CarrierFact, Condition, Contents, Counters, FulfilledLine, FulfilmentStatus, Line,
     Observed, PaymentStatus, Phase, ReturnStatus, Settlement, Units,
 };
-use domain::ids::{CustomerId, FulfilmentId, OrderId, PaymentId, RefundId, ReturnId};
+use domain::ids::{CustomerId, FulfilmentId, LineId, OrderId, PaymentId, RefundId, ReturnId};
 use domain::money::{Currency, Money};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -58,7 +60,7 @@ pub struct OrderView {
     /// What a closed order learned too late: cases to look into.
     pub late_observations: Vec<Observed>,
     /// What is being ordered, of a draft or of an open edit.
-    pub draft: Option<Contents>,
+    pub draft: Option<DraftView>,
     pub expires_at: Option<DateTime<Utc>>,
     pub placed_at: Option<DateTime<Utc>>,
     pub confirmed_at: Option<DateTime<Utc>>,
@@ -72,6 +74,24 @@ pub struct OrderLineView {
     #[schema(inline)]
     pub line: Line,
     pub units: Counters,
+}
+
+/// What is being ordered, and what it comes to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DraftView {
+    #[serde(flatten)]
+    #[schema(inline)]
+    pub contents: Contents,
+    /// None as long as it cannot be agreed to, as without a line.
+    #[serde(default)]
+    pub total: Option<Money>,
+    /// What to agree to it with.
+    #[serde(default)]
+    pub totals_hash: Option<String>,
+    /// Units that are set aside for lines it adds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Object)]
+    pub allocated: BTreeMap<LineId, u64>,
 }
 
 /// Goods that go out together.

@@ -62,6 +62,13 @@ impl Purchases {
         Self::of(lines)
     }
 
+    /// A copy in which a row stands before this line, and all from it on a line further down.
+    pub fn with_row_before(&self, line: usize, text: &str) -> Self {
+        let mut lines = self.lines.clone();
+        lines.insert(line - 2, text.to_owned());
+        Self::of(lines)
+    }
+
     pub fn path(&self) -> &Path {
         self.file.path()
     }

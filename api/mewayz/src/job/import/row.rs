@@ -12,6 +12,8 @@ use uuid::Uuid;
 pub const HEADER: &str = "customer_id,date,quantity,amount_usd";
 const MOST_UNITS: u32 = 1_000_000;
 const LONGEST_NUMBER: usize = 64;
+/// [`Money::MOST`], as it is written in a file.
+const MOST: &str = "100000000000.00";
 
 /// What a line says.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,8 +41,10 @@ pub enum BadRow {
     Future(NaiveDate),
     #[error("`{0}` is not a quantity from 1 to {MOST_UNITS}")]
     Quantity(String),
-    #[error("`{0}` is not an amount from 0.00 up, with two decimal places at most")]
+    #[error("`{0}` is not an amount from 0.00 to {most}, with two decimal places at most", most = MOST)]
     Amount(String),
+    #[error("its quotation marks are not those of CSV")]
+    Quotes,
 }
 
 impl Purchase {
@@ -50,8 +54,9 @@ impl Purchase {
     /// The first thing about it that is wrong.
     pub fn read(line: &[u8], today: NaiveDate) -> Result<Self, BadRow> {
         let line = std::str::from_utf8(line).map_err(|_| BadRow::NotText)?;
-        let fields: Vec<&str> = line.split(',').collect();
-        let &[customer, date, quantity, amount] = fields.as_slice() else {
+        let fields = fields(line).ok_or(BadRow::Quotes)?;
+        let [customer, date, quantity, amount] = fields.iter().map(String::as_str).collect::<Vec<_>>()[..]
+        else {
             return Err(BadRow::Fields(fields.len()));
         };
         let known = (1..=LONGEST_NUMBER).contains(&customer.len())
@@ -67,9 +72,12 @@ impl Purchase {
         let quantity = units
             .filter(|units| (1..=MOST_UNITS).contains(units))
             .ok_or_else(|| BadRow::Quantity(shown(quantity)))?;
-        let amount = cents(amount).ok_or_else(|| BadRow::Amount(shown(amount)))?;
+        let amount = cents(amount)
+            .map(|amount| Money::new(amount, Currency::USD))
+            .filter(|amount| amount.is_in_range())
+            .ok_or_else(|| BadRow::Amount(shown(amount)))?;
         let customer = customer.to_owned();
-        Ok(Self { customer, date, quantity, amount: Money::new(amount, Currency::USD) })
+        Ok(Self { customer, date, quantity, amount })
     }
 
     /// What one unit cost, where that can be said exactly.
@@ -87,10 +95,47 @@ impl Purchase {
     }
 }
 
-/// SHA-256 of a line: another one makes it another row.
+/// SHA-256 of what a line says: another one makes it another row. Quotation marks around a field say nothing.
 #[must_use]
 pub fn content(line: &[u8]) -> Vec<u8> {
-    Sha256::digest(line).to_vec()
+    let bare = std::str::from_utf8(line).ok().and_then(fields).map(|fields| fields.join(","));
+    Sha256::digest(bare.as_ref().map_or(line, String::as_bytes)).to_vec()
+}
+
+/// The fields of a line of CSV (RFC 4180), of which each may stand in quotation marks.
+pub fn fields(line: &str) -> Option<Vec<String>> {
+    let (mut fields, mut rest) = (Vec::new(), line);
+    loop {
+        let (field, after) = match rest.strip_prefix('"') {
+            Some(quoted) => in_quotes(quoted)?,
+            None => {
+                let end = rest.find(',').unwrap_or(rest.len());
+                (rest[..end].to_owned(), &rest[end..])
+            }
+        };
+        fields.push(field);
+        match after.strip_prefix(',') {
+            Some(next) => rest = next,
+            None if after.is_empty() => return Some(fields),
+            None => return None,
+        }
+    }
+}
+
+/// What stands before the closing mark, two of which are one, and what comes after it.
+fn in_quotes(quoted: &str) -> Option<(String, &str)> {
+    let (mut field, mut rest) = (String::new(), quoted);
+    loop {
+        let (before, after) = rest.split_once('"')?;
+        field.push_str(before);
+        match after.strip_prefix('"') {
+            Some(next) => {
+                field.push('"');
+                rest = next;
+            }
+            None => return Some((field, after)),
+        }
+    }
 }
 
 /// A name that is part of every id made from its rows: two files under different names are different purchases.
@@ -231,12 +276,26 @@ mod tests {
             ("1,1997-01-12,5,.5", BadRow::Amount(".5".into())),
             ("1,1997-01-12,5,", BadRow::Amount(String::new())),
             ("1,1997-01-12,5,NaN", BadRow::Amount("NaN".into())),
+            ("1,1997-01-12,5,100000000000.01", BadRow::Amount("100000000000.01".into())),
             ("1,1997-01-12,5,92233720368547758.08", BadRow::Amount("92233720368547758.08".into())),
+            ("\"1,1997-01-12,5,1.00", BadRow::Quotes),
+            ("\"1\"2,1997-01-12,5,1.00", BadRow::Quotes),
+            ("\"1,1997-01-12\",5,1.00", BadRow::Fields(3)),
+            ("\"a\"\"b\",1997-01-12,5,1.00", BadRow::Customer),
         ] {
             assert_eq!(read(line), Err(wrong), "{line}");
         }
         assert_eq!(Purchase::read(b"1,1997-01-12,5,\xff", today()), Err(BadRow::NotText));
-        assert_eq!(read("1,1997-01-12,5,92233720368547758.07").unwrap().amount.amount, i64::MAX);
+        assert_eq!(read(&format!("1,1997-01-12,5,{MOST}")).unwrap().amount.amount, Money::MOST);
+    }
+
+    #[test]
+    fn reads_the_same_in_quotation_marks_and_without() {
+        let quoted = "\"00002\",1997-01-12,\"5\",\"77.05\"";
+        assert_eq!(read(quoted), read("00002,1997-01-12,5,77.05"));
+        assert_eq!(content(quoted.as_bytes()), content(b"00002,1997-01-12,5,77.05"));
+        assert_ne!(content(b"00002,1997-01-12,5,77.05"), content(b"00002,1997-01-12,5,77.06"));
+        assert_eq!(fields("\"a,\"\"b\",,c").unwrap(), ["a,\"b", "", "c"]);
     }
 
     #[test]
@@ -256,7 +315,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_amount_comes_back_as_it_was_written(amount in 0i64..) {
+        fn every_amount_comes_back_as_it_was_written(amount in 0..=Money::MOST) {
             let line = format!("1,1997-01-12,1,{}.{:02}", amount / 100, amount % 100);
             prop_assert_eq!(read(&line).unwrap().amount.amount, amount);
         }

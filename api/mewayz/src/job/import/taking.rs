@@ -3,6 +3,9 @@
 //! A row is known by its source and its line. Its command's id is made of both, and its content is kept as that
 //! command's request hash: so a row that was taken is recognised, a changed one too, and a row of which nobody
 //! knows whether it was taken is simply sent again.
+//!
+//! So rows that were put in or taken out before others give all behind them other numbers. Where that shows, nothing
+//! from there on is taken: it would be taken twice.
 
 use std::io::{self, BufRead, Read};
 use std::pin::pin;
@@ -14,7 +17,8 @@ use commands::{Context, Error};
 use domain::commerce::order::{Contents, Item};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::row::{HEADER, Purchase, Source, content};
+use super::row::{HEADER, Purchase, Source, content, fields};
+use super::shift::{Rows, Shift};
 
 /// How many rows are looked up at once.
 const PAGE: usize = 1_024;
@@ -61,8 +65,11 @@ pub async fn take(
 ) -> anyhow::Result<()> {
     let lines = Lines::of(file)?;
     let pages = stream::iter(lines).try_chunks(PAGE).map_err(|stopped| anyhow::Error::from(stopped.1));
-    let found = pages.and_then(|page| find(cx, &source, page)).map_ok(|page| stream::iter(page).map(Ok));
+    let shift = tokio::sync::Mutex::new(Shift::default());
+    let (shift, of) = (&shift, &source);
+    let found = pages.and_then(|page| async move { find(cx, of, page, &mut *shift.lock().await).await });
     let done = found
+        .map_ok(|page| stream::iter(page).map(Ok))
         .try_flatten()
         .map(|row: anyhow::Result<Row>| {
             let (cx, source) = (cx.clone(), source.clone());
@@ -95,14 +102,26 @@ struct Unknown {
 }
 
 /// Tells the rows that were taken before, and those that cannot be, from those to be taken.
-async fn find(cx: &Context, source: &Source, page: Vec<Line>) -> anyhow::Result<Vec<Row>> {
-    let commands: Vec<_> = page.iter().map(|line| source.command(line.number)).collect();
-    let mut answered = cx.store().answered(&commands).await.context(STOPPED)?;
+async fn find(cx: &Context, source: &Source, page: Vec<Line>, shift: &mut Shift) -> anyhow::Result<Vec<Row>> {
+    let asked = shift.asks_for(page.iter().map(|line| line.number));
+    let commands: Vec<_> = asked.map(|number| (number, source.command(number))).collect();
+    let ids: Vec<_> = commands.iter().map(|(_, command)| *command).collect();
+    let mut answered = cx.store().answered(&ids).await.context(STOPPED)?;
+    let known = |(number, command)| Some((number, answered.get(&command)?.0.clone()));
+    let known = commands.iter().copied().filter_map(known).collect();
+    let said = page.iter().map(|line| (line.number, content(&line.text))).collect();
+    let shifted = shift.look(&Rows { said, known });
     let today = cx.now().date_naive();
-    let rows = page.into_iter().zip(commands).map(|(Line { number, text }, command)| {
-        let content = content(&text);
+    let rows = page.into_iter().map(|Line { number, text }| {
+        let (content, command) = (content(&text), source.command(number));
         let (taken, purchase) = match (answered.remove(&command), Purchase::read(&text, today)) {
-            (Some((known, _)), _) if known != content => (Taken::Rejected(CHANGED.into()), None),
+            (Some((known, _)), _) if known != content && shifted.is_none_or(|from| number < from) => {
+                (Taken::Rejected(CHANGED.into()), None)
+            }
+            (Some((known, _)), _) if known != content => (Taken::Rejected(SHIFTED.into()), None),
+            (None, _) if shifted.is_some_and(|from| number >= from) => {
+                (Taken::Rejected(SHIFTED.into()), None)
+            }
             (Some((_, Some(refused))), _) => (Taken::Rejected(refused.message), None),
             (Some(_), purchase) => (Taken::Known, purchase.ok()),
             (None, Err(bad)) => (Taken::Rejected(bad.to_string()), None),
@@ -114,6 +133,8 @@ async fn find(cx: &Context, source: &Source, page: Vec<Line>) -> anyhow::Result<
 }
 
 const CHANGED: &str = "this line was taken with other content";
+const SHIFTED: &str = "rows were put in or taken out here or above: it is not taken, lest it be taken twice; \
+                       give the rows their old lines, and put new ones at the end";
 const STOPPED: &str = "the import has stopped; run it again, and it goes on where it was";
 
 impl Unknown {
@@ -170,8 +191,9 @@ impl<R: BufRead> Lines<R> {
         let mut lines = Self { file, number: 0 };
         let header = lines.line()?.unwrap_or_default();
         let header = header.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&header);
+        let named = std::str::from_utf8(header).ok().and_then(fields).map(|names| names.join(","));
         anyhow::ensure!(
-            header == HEADER.as_bytes(),
+            named.as_deref() == Some(HEADER),
             "the first line is not `{HEADER}`: this is another file"
         );
         Ok(lines)
