@@ -1,7 +1,7 @@
 # Every target may be called on a fresh machine; what it needs besides Rust it installs, or says how.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos fuzz client prepare clean
+.PHONY: help run test check capability bench chaos fuzz client prepare clean
 
 help: ## This list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -14,6 +14,9 @@ test: ## Run all tests on a PostgreSQL and a Kafka of their own (ARGS=)
 
 check: ## Formatting, lints, documentation, dependencies, queries
 	@infra/check.sh
+
+capability: ## Write the six files of a new capability and name it in each layer (NAME=commerce/coupon)
+	@NAME="$(NAME)" infra/capability.sh
 
 bench: ## Measure this store beside its peers (ARGS=)
 	@infra/bench.sh $(ARGS)

@@ -12,5 +12,5 @@ export MEWAYZ_CHAOS=long SEED=${SEED:-$((RANDOM * 32768 + RANDOM))} CHAOS_SECOND
 start_test_services "$PWD/.test"
 cargo build --workspace --all-targets
 say "Chaos with SEED=$SEED for CHAOS_SECONDS=$CHAOS_SECONDS"
-cargo nextest run --workspace --profile chaos --no-capture -E 'binary(it) & test(promises::)' ||
+cargo nextest run --workspace --profile chaos --no-capture -E 'binary(it) & (test(promises::) or test(capability::))' ||
   die $? "chaos found something; repeat it with: make chaos SEED=$SEED CHAOS_SECONDS=$CHAOS_SECONDS"

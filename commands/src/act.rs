@@ -155,7 +155,8 @@ impl<A: Sourced> Act for OnNew<A> {
     }
 }
 
-/// A command that holds at one version only, the one that it was made of ([`crate::Context::execute_from`]).
+/// A command with an expected version: refused if the aggregate has changed since it was loaded
+/// ([`crate::Context::execute_from`]).
 #[derive(Debug)]
 pub struct AtVersion<A: Sourced> {
     pub on: On<A>,

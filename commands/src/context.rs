@@ -42,8 +42,8 @@ impl fmt::Display for Actor {
     }
 }
 
-/// What is known of a command before it is looked at. It serves one command: its id would answer another with what
-/// came of the first.
+/// What is known of a command before it is looked at. It serves one command: its id is the
+/// idempotency key, and a second command would get the outcome stored for the first.
 #[derive(Debug, Clone)]
 pub struct Context {
     store: EventStore,

@@ -1,7 +1,8 @@
 //! Log: the event log as this process follows it.
 //!
 //! One task reads what is new, once, for everybody who follows; the newest events stay in a bounded window, each
-//! parsed at most once. Who is further behind reads for itself.
+//! parsed at most once. Subscribers that are behind the window read from
+//! the database.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};

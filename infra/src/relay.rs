@@ -9,12 +9,12 @@
 
 mod ends;
 mod error;
-mod found;
 mod leader;
 pub mod progress;
 pub mod rebuild;
 pub mod record;
 mod settle;
+mod takeover;
 mod topics;
 pub mod verify;
 
@@ -27,12 +27,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use ends::{Ends, Held};
+use ends::{Ends, PartitionState};
 pub use error::RelayError;
-use found::Found;
 use leader::{Batch, Leader};
 use progress::Progress;
 use settle::Reading;
+use takeover::Takeover;
 pub use topics::{PATIENCE, Quiet};
 
 /// How long the relay waits before it looks for new events; they double from the first to the last while there
@@ -202,13 +202,13 @@ impl Relay {
     }
 
     /// Becomes the leader: fences who led, then finds out how far the topics are, and says so in its own name.
-    async fn take_over(&self, led: bool) -> Result<(Leader, Progress, Held), RelayError> {
+    async fn take_over(&self, led: bool) -> Result<(Leader, Progress, PartitionState), RelayError> {
         let last = if led { self.last_to_lead().await? } else { LastToLead::Unknown };
         if last == LastToLead::Another {
             return Err(RelayError::Fenced);
         }
         let config = self.config.clone();
-        let found = blocking(move || Found::new(&config)).await?;
+        let found = blocking(move || Takeover::new(&config)).await?;
         // Somebody may have led since this was asked above; only now can nobody else.
         let known = found.known.as_ref();
         if last == LastToLead::This && known.is_none_or(|progress| progress.relay != self.id) {

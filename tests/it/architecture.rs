@@ -278,3 +278,23 @@ fn when_a_row_was_made_and_changed_means_the_same_in_every_read_model() {
         }
     }
 }
+
+/// A file that was moved is named by nobody where it was.
+#[test]
+fn what_documents_name_is_there() {
+    let folders = ["docs", "docs/adr"].map(|folder| fs::read_dir(root().join(folder)).unwrap());
+    let documents = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
+    for document in
+        documents.chain([root().join("README.md")]).filter(|file| file.extension().is_some_and(|e| e == "md"))
+    {
+        let text = fs::read_to_string(&document).unwrap();
+        let named = text.split('`').skip(1).step_by(2).filter(|code| {
+            let first = code.split('/').next().unwrap_or_default();
+            let is_file = [".rs", ".sh", ".sql", ".toml", ".py"].iter().any(|end| code.ends_with(end));
+            is_file && (LAYERS.contains(&first) || ["tests", "migrations"].contains(&first))
+        });
+        for file in named.filter(|file| !file.contains("coupon") && !file.contains(['<', '*', '…', ' '])) {
+            assert!(root().join(file).exists(), "{} names {file}, which is not there", document.display());
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! All integration tests, as one binary.
 
 mod architecture;
+mod capability;
 mod cli;
 mod commerce;
 mod finance {
@@ -29,4 +30,5 @@ mod promises {
 }
 mod migrations;
 mod rebuild;
+mod specimen;
 mod store;

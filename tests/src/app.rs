@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use api::app::{App, Parts};
 use api::limits::Limits;
 use api::port::{Freshness, SubscriptionState, Subscriptions};
-use api::routes::router;
+use api::routes::{router_of, routes};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use commands::clock::{Clock, ManualClock};
@@ -27,9 +27,11 @@ use infra::gateway::{Config, Profile, Server, Webhook};
 use infra::log::Log;
 use infra::subscription::reactor::Reactor;
 use infra::subscription::{Host, checkpoint};
-use sqlx::PgPool;
+use projections::Projector;
+use sqlx::{ConnectOptions, PgPool};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
 use crate::client::Client;
@@ -71,6 +73,8 @@ struct Ground {
     database: TestDatabase,
     clock: Arc<ManualClock>,
     listener: TcpListener,
+    views: Vec<Box<dyn Projector>>,
+    routes: OpenApiRouter<App>,
     stop: CancellationToken,
 }
 
@@ -84,6 +88,19 @@ impl TestApp {
     pub async fn reacting(reactors: Vec<Reactor>) -> Self {
         let ground = Ground::prepare().await;
         Self::on(ground, Arc::new(FakeGateway::default()), None, reactors).await
+    }
+
+    /// With all read models, and one more capability: its table, its view, its routes.
+    ///
+    /// # Panics
+    /// If the table cannot be made.
+    pub async fn with_capability(table: &str, view: Box<dyn Projector>, routes: OpenApiRouter<App>) -> Self {
+        let mut ground = Ground::prepare().await;
+        let mut owner = ground.database.owner.connect().await.expect("the owner may connect");
+        sqlx::raw_sql(table).execute(&mut owner).await.expect("the table is made");
+        ground.views.push(view);
+        ground.routes = ground.routes.merge(routes);
+        Self::on(ground, Arc::new(FakeGateway::default()), None, Vec::new()).await
     }
 
     /// With all read models, processes and effects, and a gateway to which nothing bad happens.
@@ -111,7 +128,7 @@ impl TestApp {
         gateway: Option<Gateway>,
         reactors: Vec<Reactor>,
     ) -> Self {
-        let Ground { database, clock, listener, stop } = ground;
+        let Ground { database, clock, listener, views, routes, stop } = ground;
         let store = EventStore::open(database.pool.clone(), database.run.clone(), 10_000);
         let host = Host {
             log: Log::follow(store.clone(), stop.clone()).await.expect("the log can be read"),
@@ -120,7 +137,6 @@ impl TestApp {
             lease: Duration::from_secs(10),
             stop: stop.clone(),
         };
-        let views = projections::all();
         let subscriptions = views.len() + reactors.len();
         tokio::spawn(async move {
             host.run(views, reactors).await.expect("nobody else owns the subscriptions");
@@ -135,7 +151,7 @@ impl TestApp {
             ..Parts::over(store.clone(), clock.clone(), Arc::new(keys.clone()), client)
         });
         let address = listener.local_addr().expect("it is bound");
-        tokio::spawn(api::server::serve(listener, router(app).0, Limits::default(), stop.clone()));
+        tokio::spawn(api::server::serve(listener, router_of(routes, app).0, Limits::default(), stop.clone()));
         let key = keys.issue(workspace, &["*"]).reveal();
         let owner = Client::new(format!("http://{address}"), key, PATIENCE);
         let _working = stop.drop_guard();
@@ -224,6 +240,8 @@ impl Ground {
             database: TestDatabase::create().await,
             clock: Arc::new(ManualClock::at(beginning)),
             listener: TcpListener::bind("127.0.0.1:0").await.expect("a port is free"),
+            views: projections::all(),
+            routes: routes(),
             stop: CancellationToken::new(),
         }
     }

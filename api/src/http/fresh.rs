@@ -1,4 +1,4 @@
-//! Freshness: reading what one has just written.
+//! Freshness: read-your-writes (`min_position`).
 //!
 //! A command answers its position; a read with `min_position` waits until its view has come that far, for a
 //! while, and says `projection-behind` if it has not. It never shows older data as if they were new.

@@ -15,7 +15,7 @@ use utoipa::openapi::{
 use utoipa::{IntoParams, ToSchema};
 
 use crate::answer::outcome_schema;
-use crate::problem::{FieldError, Told};
+use crate::problem::{FieldError, ProblemBody};
 
 /// The name of the key's security scheme.
 pub(crate) const KEY: &str = "api_key";
@@ -54,7 +54,7 @@ pub fn completed(mut document: OpenApi) -> OpenApi {
         ))
         .build();
     let components = document.components.get_or_insert_default();
-    for (name, schema) in [outcome_schema(), of::<Told>(), of::<FieldError>()] {
+    for (name, schema) in [outcome_schema(), of::<ProblemBody>(), of::<FieldError>()] {
         components.schemas.insert(name, schema);
     }
     let bearer = HttpBuilder::new()

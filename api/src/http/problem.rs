@@ -30,14 +30,14 @@ const LONGEST_NAME: usize = 64;
 /// How many errors of one body are told.
 const MOST_ERRORS: usize = 50;
 
-/// Why there is another answer than the one asked for.
+/// An error response (RFC 9457).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Problem(Box<Told>);
+pub struct Problem(Box<ProblemBody>);
 
 impl Deref for Problem {
-    type Target = Told;
+    type Target = ProblemBody;
 
-    fn deref(&self) -> &Told {
+    fn deref(&self) -> &ProblemBody {
         &self.0
     }
 }
@@ -45,7 +45,7 @@ impl Deref for Problem {
 /// What is told of a problem.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub struct Told {
+pub struct ProblemBody {
     /// `/problems/` and the code.
     #[serde(rename = "type")]
     pub kind: String,
@@ -121,7 +121,7 @@ impl FieldError {
 impl Problem {
     /// A problem of the platform's own.
     pub fn new(status: StatusCode, code: &str) -> Self {
-        Self(Box::new(Told {
+        Self(Box::new(ProblemBody {
             kind: format!("/problems/{code}"),
             title: title(code),
             status: status.as_u16(),

@@ -2,8 +2,8 @@
 //!
 //! Own accept loop on hyper: a server without time-outs holds a half-sent head open for good. A head has to end
 //! soon once it has begun, and no address may have more than its share of connections. While there is room, a
-//! connection on which nothing is asked is kept for longer than clients keep theirs: who ends it at the same time
-//! as the client uses it resets a request.
+//! connection on which nothing is asked is kept for longer than clients keep theirs: if the server closes it
+//! while the client uses it again, the request is reset (the keep-alive race).
 
 mod guard;
 mod places;

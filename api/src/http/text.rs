@@ -1,4 +1,4 @@
-//! Text: what none may hold that comes in or goes out.
+//! Text: characters that are refused in every text, control characters and bidirectional overrides.
 
 /// What is wrong with a text of more than one line, or with columns, where one line is asked for.
 pub const BREAKS: &str = "has a line break or a tab, and is to be one line";

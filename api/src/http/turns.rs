@@ -1,4 +1,4 @@
-//! Turns: requests with one idempotency key go one after the other.
+//! Turns: concurrent requests with the same idempotency key are serialised.
 //!
 //! The log would answer the second from the first anyway; here it waits for a while and is then told that the
 //! first is still being worked on. Other processes' requests are not seen: for these the log is there.

@@ -39,8 +39,9 @@ pub(super) struct End {
 
 /// What each partition holds already, and where to read the log on.
 #[derive(Debug, Default)]
-pub(super) struct Held {
-    /// Where a committed transaction hangs: its producer's next one there will be taken for its end, and commit both.
+pub(super) struct PartitionState {
+    /// Partitions with a committed transaction whose marker is missing: the producer's next transaction there writes a
+    /// marker that commits both.
     pub(super) waiting: BTreeSet<Partition>,
     /// The position of the last event, by partition; none for one that holds none.
     last: BTreeMap<Partition, i64>,
@@ -50,7 +51,7 @@ pub(super) struct Held {
     upto: i64,
 }
 
-impl Held {
+impl PartitionState {
     /// From what partitions show and the progress says, which is right where a transaction is waiting.
     pub(super) fn new(
         ends: &BTreeMap<Partition, End>,
@@ -101,7 +102,7 @@ impl<'a> Ends<'a> {
         Ok(Self { config, committed: client(config.consumer())?, uncommitted: client(uncommitted(config))? })
     }
 
-    /// Where partitions end for readers of what is committed, of those that hold more: a transaction is open there.
+    /// The last stable offset of each partition whose high watermark is beyond it: a transaction is open there.
     /// Blocks.
     ///
     /// Once all who led are fenced and what they left is aborted, it hangs.

@@ -13,7 +13,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::ends::{Held, Partition};
+use super::ends::{Partition, PartitionState};
 use super::progress::{self, Progress};
 use super::record::{OutgoingRecord, partition, record};
 use super::topics::{PATIENCE, Quiet};
@@ -111,7 +111,7 @@ impl Leader {
         self,
         mut batches: mpsc::Receiver<Batch>,
         mut progress: Progress,
-        held: &Held,
+        held: &PartitionState,
         committed: impl Fn(i64),
     ) -> Result<(), RelayError> {
         let mut turns = self.producers.iter().cycle();

@@ -1,4 +1,4 @@
-//! Parked events: what could not be applied, and what waits behind it in order.
+//! Parked events (dead letters): what could not be applied, and what waits behind it in order, per key.
 
 use std::collections::HashMap;
 

@@ -34,7 +34,7 @@ impl Framing {
 /// A connection whose incoming heads are watched.
 #[derive(Debug)]
 pub struct Guard {
-    /// Who asks and does not take the answer is hung up on.
+    /// Write time-out: a client that does not read its response is disconnected.
     stream: Pin<Box<TimeoutWriter<TcpStream>>>,
     /// What was read before the guard stood here.
     first: io::Cursor<Vec<u8>>,

@@ -1,7 +1,7 @@
 //! Places: how many connections there may be, in all and of one address.
 //!
-//! Who has a place may keep it while nothing is asked, as long as fewer than half of all places, and of its
-//! address's, were taken when it came: so those who ask nothing never hold more than half.
+//! An idle connection is kept alive only if fewer than half of all slots, and of its address's, were taken when it
+//! came: so idle connections never hold more than half.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

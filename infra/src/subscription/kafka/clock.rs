@@ -1,4 +1,4 @@
-//! Clock: how far the topics are, each time as of after it was asked.
+//! Clock: the relay's progress as read from Kafka, a barrier for consumers: each time as of after it was asked.
 //!
 //! A record that was read before was relayed under the epoch that is then told, or under an earlier one: a relay that
 //! makes the topics anew says so before it writes any event. (Kafka's client library goes on at the old offset in a

@@ -14,20 +14,20 @@ use rdkafka::types::RDKafkaRespErr;
 use crate::relay::Quiet;
 
 /// A topic and a partition.
-pub(super) type Given = (String, i32);
+pub(super) type Assignment = (String, i32);
 
 #[derive(Default)]
 pub(super) struct Group(Mutex<Share>);
 
 #[derive(Default)]
 struct Share {
-    given: Vec<Given>,
+    given: Vec<Assignment>,
     changed: bool,
 }
 
 impl Group {
     /// What the member has now.
-    pub(super) fn given(&self) -> Vec<Given> {
+    pub(super) fn given(&self) -> Vec<Assignment> {
         let mut share = self.share();
         share.changed = false;
         share.given.clone()

@@ -18,7 +18,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::group::{Given, Group};
+use super::group::{Assignment, Group};
 use super::partitions::{self, Part, Place, Reading, end};
 use super::{Source, kept};
 use crate::relay::progress::Progress;
@@ -163,7 +163,7 @@ impl Member {
     }
 
     /// Claims partitions, and begins to read where their checkpoints are.
-    async fn claim(&mut self, consumer: &Consuming, given: &[Given]) -> anyhow::Result<Option<Ended>> {
+    async fn claim(&mut self, consumer: &Consuming, given: &[Assignment]) -> anyhow::Result<Option<Ended>> {
         self.parts.clear();
         let Some(progress) = self.now().await? else {
             bail!(NOTHING_YET);

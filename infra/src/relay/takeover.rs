@@ -1,4 +1,4 @@
-//! Found: what one who takes over has found, with nothing left open.
+//! Takeover: what the next leader has found in the topics, with nothing left open.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use commands::EventStore;
 use uuid::Uuid;
 
-use super::ends::{End, Ends, Held, Partition};
+use super::ends::{End, Ends, Partition, PartitionState};
 use super::leader::Leader;
 use super::progress::{self, Progress};
 use super::record;
@@ -19,7 +19,7 @@ const LOOK_TWICE: Duration = Duration::from_secs(1);
 const TAIL: i64 = 2000;
 
 /// Who leads now, and where.
-pub(super) struct Found {
+pub(super) struct Takeover {
     pub leader: Leader,
     /// The topics that are to be made, with their numbers of partitions.
     pub missing: BTreeMap<String, i32>,
@@ -27,10 +27,10 @@ pub(super) struct Found {
     pub known: Option<Progress>,
     pub ends: BTreeMap<Partition, End>,
     /// What the partitions hold of what the progress tells of.
-    pub held: Held,
+    pub held: PartitionState,
 }
 
-impl Found {
+impl Takeover {
     /// Fences who led, closes what hangs, and looks. Blocks.
     pub(super) fn new(config: &RelayConfig) -> Result<Self, RelayError> {
         let leader = Leader::new(config)?;
@@ -47,7 +47,7 @@ impl Found {
             there.into_iter().partition(|(topic, _)| *topic == progress_topic);
         let ends = Ends::new(config)?;
 
-        // Each progress says what those before it say: what is aborted here costs nothing.
+        // Progress records are cumulative, so aborting one loses nothing.
         close(&leader, &ends, &ends.open(&progress)?, &progress)?;
         let known = if progress.is_empty() {
             None
@@ -70,7 +70,10 @@ impl Found {
         hanging.retain(|partition, _| !waiting.contains(partition));
         close(&leader, &ends, &hanging, &events)?;
         let found = ends.ends(&events, position)?;
-        let held = known.as_ref().map(|known| Held::new(&found, known, waiting, config)).unwrap_or_default();
+        let held = known
+            .as_ref()
+            .map(|known| PartitionState::new(&found, known, waiting, config))
+            .unwrap_or_default();
         if held.after < position {
             tracing::warn!(held.after, position, "partitions lack events that the progress tells of");
             // A broker that has just come back may show less than there is.
