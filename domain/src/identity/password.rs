@@ -1,7 +1,7 @@
 //! Password: that an account has one, and how it came to have another.
 //!
 //! Its id is the account's. What a password is checked by never stands in an event: a credential is kept in the vault
-//! before the event that names it, and goes when another takes its place (docs/adr/0018).
+//! before the event that names it, and goes when another takes its place (docs/adr/0023).
 //! A reset is asked by mail: a challenge that is good once and for ten minutes; a newer one replaces it. Asking again
 //! and again is answered like asking once, at pauses that double.
 //! Repeating a request that already took effect decides nothing.

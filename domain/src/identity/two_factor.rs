@@ -1,6 +1,6 @@
 //! Two-factor: a second proof beside the password, from an authenticator app (TOTP) or a recovery code.
 //!
-//! Its id is the account's. Seed and codes lie in the vault (docs/adr/0018); here stand the time steps and the codes
+//! Its id is the account's. Seed and codes lie in the vault (docs/adr/0023); here stand the time steps and the codes
 //! that were used, so that none is good twice. A seed counts once its first code was shown.
 //! Repeating a request that already took effect decides nothing, save that a code is never taken again.
 
