@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -22,7 +23,7 @@ pub trait Subscriptions: Send + Sync + 'static {
 }
 
 /// One read model, process, effect or relay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SubscriptionState {
     pub name: String,
     /// The last position it has taken in.
@@ -31,6 +32,17 @@ pub struct SubscriptionState {
     pub lag: i64,
     /// How many keys or streams wait for a person, after an event that could not be taken in.
     pub parked: i64,
+    /// There if it does not move although the log has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<Standstill>,
+}
+
+/// Since when and why something does not move.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Standstill {
+    pub since: DateTime<Utc>,
+    /// What it failed on last: a code and a few words, nothing of the data.
+    pub why: String,
 }
 
 /// Nobody knows how far the views are, nor of any subscription.

@@ -43,12 +43,14 @@ pub trait Effect: Send + Sync + 'static {
 }
 
 /// When an outcome that is not known is asked for again, counted from the moment it was not known. A buyer waits
-/// at first, so the first questions come soon (domain.md P4 begins at 5 minutes).
-const POLLS: [TimeDelta; 12] = [
+/// at first, and whoever is owed a refund for longer, so the first questions come soon.
+const POLLS: [TimeDelta; 14] = [
     TimeDelta::seconds(2),
     TimeDelta::seconds(10),
     TimeDelta::minutes(1),
     TimeDelta::minutes(5),
+    TimeDelta::minutes(15),
+    TimeDelta::minutes(30),
     TimeDelta::hours(1),
     TimeDelta::days(1),
     TimeDelta::days(2),

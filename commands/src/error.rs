@@ -3,6 +3,8 @@
 use domain::kernel::{Kind, Refusal};
 use serde::{Deserialize, Serialize};
 
+use crate::fault::Fault;
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a command came to nothing.
@@ -29,11 +31,24 @@ pub enum Error {
     /// What it depends on does not answer. Nothing is known to have been done; repeat with the same key.
     #[error("the event store does not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The same again would fail again: what was decided cannot be stored, or what is stored cannot be read.
+    #[error("a mistake of ours: what is stored cannot be read, or what was decided not be stored")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Error {
     pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Unavailable(source.into())
+    }
+
+    pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(source.into())
+    }
+
+    /// [`Error::Internal`] or [`Error::Unavailable`], as the failure's class says.
+    pub fn failed(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let source = source.into();
+        if Fault::of(&*source).is_permanent() { Self::Internal(source) } else { Self::Unavailable(source) }
     }
 
     /// Others have changed an aggregate of this type (`commerce.order`).
@@ -49,7 +64,7 @@ pub(crate) fn capability(aggregate_type: &str) -> &str {
 
 impl From<sqlx::Error> for Error {
     fn from(source: sqlx::Error) -> Self {
-        Self::unavailable(source)
+        Self::failed(source)
     }
 }
 

@@ -166,7 +166,7 @@ impl EventStore {
     /// nothing to it compares its version with the log's ([`crate::Facts`]).
     ///
     /// # Errors
-    /// [`Error::Unavailable`], also if the stream cannot be read.
+    /// [`Error::Unavailable`]; [`Error::Internal`] if the stream cannot be read.
     pub async fn load<A: Sourced>(&self, workspace: WorkspaceId, id: &str) -> Result<Loaded<A>> {
         self.load_and_tell(workspace, id).await.map(|(loaded, _)| loaded)
     }
@@ -194,7 +194,7 @@ impl EventStore {
     }
 
     async fn load_from_log<A: Sourced>(&self, stream: &str) -> Result<Loaded<A>> {
-        let events = self.0.repository.get_events::<A>(stream).await.map_err(Error::unavailable)?;
+        let events = self.0.repository.get_events::<A>(stream).await.map_err(Error::failed)?;
         let upcasters = <A as domain::kernel::Decider>::Event::upcasters();
         let (mut state, mut version) = (A::default(), 0);
         for mut event in events {
@@ -204,7 +204,7 @@ impl EventStore {
                 }
             }
             version = i64::try_from(event.sequence).map_err(Error::unavailable)?;
-            state.evolve(serde_json::from_value(event.payload).map_err(Error::unavailable)?);
+            state.evolve(serde_json::from_value(event.payload).map_err(Error::failed)?);
         }
         Ok(Loaded { state: Arc::new(state), version })
     }
@@ -227,7 +227,7 @@ impl EventStore {
                 after = event.sequence;
                 if after == version {
                     found = true;
-                } else if let Some(event) = event.of::<A>().map_err(Error::unavailable)? {
+                } else if let Some(event) = event.of::<A>().map_err(Error::failed)? {
                     state.evolve(event.clone());
                 }
             }
@@ -331,7 +331,7 @@ impl EventStore {
         rows.into_iter()
             .map(|row| {
                 let refusal = row.refusal.as_deref().map(serde_json::from_str).transpose();
-                Ok((row.command_id, (row.request_hash, refusal.map_err(Error::unavailable)?)))
+                Ok((row.command_id, (row.request_hash, refusal.map_err(Error::failed)?)))
             })
             .collect()
     }

@@ -37,6 +37,9 @@ pub struct Database {
     #[serde(deserialize_with = "none_if_empty")]
     pub migrate_url: Option<Secret>,
     pub connections: u32,
+    /// How long a free connection is waited for.
+    #[serde(rename = "acquire_timeout_ms", deserialize_with = "milliseconds")]
+    pub acquire_timeout: Duration,
     pub cached_aggregates: u32,
     /// Whether a server that may lose what it has confirmed is refused.
     pub durable: bool,
@@ -206,6 +209,12 @@ impl Config {
         ] {
             layers.within(option, whole_ms(time), 100, 600_000);
         }
+        layers.within("database.acquire_timeout_ms", whole_ms(self.database.acquire_timeout), 100, 600_000);
+        layers.expect(
+            "database.acquire_timeout_ms",
+            self.database.acquire_timeout < self.http.request_time,
+            "a request that finds no connection must be told so within its time (http.request_time_ms)",
+        );
         layers.within("http.fresh_time_ms", whole_ms(self.http.fresh_time), 0, 60_000);
         layers.expect(
             "http.fresh_time_ms",

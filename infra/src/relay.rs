@@ -86,6 +86,8 @@ pub struct RelayState {
     pub head: i64,
     /// Whether this relay leads, as far as it knows.
     pub leading: bool,
+    /// Since when it fails, and on what, if it has not come further since.
+    pub stuck: Option<(Instant, &'static str)>,
 }
 
 impl RelayState {
@@ -150,7 +152,10 @@ impl Relay {
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) => error,
             };
-            self.state.send_modify(|state| state.leading = false);
+            self.state.send_modify(|state| {
+                let since = state.stuck.map_or_else(Instant::now, |(since, _)| since);
+                (state.leading, state.stuck) = (false, Some((since, error.why())));
+            });
             if self.state.borrow().position > before {
                 pause = TRY_AGAIN.0;
             }
@@ -179,7 +184,7 @@ impl Relay {
         let writing = blocking(move || {
             leader.write(to_write, progress, &held, |position| {
                 state.send_modify(|state| {
-                    state.position = position;
+                    (state.position, state.stuck) = (position, None);
                     state.head = state.head.max(position);
                 });
             })
@@ -312,12 +317,20 @@ impl Relay {
     async fn report(&self) {
         loop {
             if let Ok(head) = self.store.head().await {
-                self.state.send_if_modified(|state| std::mem::replace(&mut state.head, head) != head);
+                self.state.send_if_modified(|state| {
+                    let before = *state;
+                    state.head = head;
+                    // With nothing to relay, nothing stands still.
+                    state.stuck = state.stuck.filter(|_| state.lag() > 0);
+                    *state != before
+                });
             }
             let state = *self.state.borrow();
             metrics::gauge!("mewayz_relay_position").set(state.position as f64);
             metrics::gauge!("mewayz_relay_lag").set(state.lag() as f64);
             metrics::gauge!("mewayz_relay_leading").set(if state.leading { 1.0 } else { 0.0 });
+            let stuck = state.stuck.map_or(Duration::ZERO, |(since, _)| since.elapsed());
+            metrics::gauge!("mewayz_relay_stuck_seconds").set(stuck.as_secs_f64());
             tokio::time::sleep(REPORT).await;
         }
     }

@@ -5,10 +5,12 @@
 
 mod batch;
 pub mod checkpoint;
+mod halving;
 pub mod kafka;
 pub mod parked;
 pub mod reactor;
 pub mod rebuild;
+pub mod standing;
 pub mod view;
 
 use std::sync::Arc;

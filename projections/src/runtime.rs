@@ -41,10 +41,13 @@ pub enum Failure {
     /// One event is at fault.
     #[error("position {position}: {reason}")]
     Event { position: i64, reason: Unfoldable },
-    #[error(transparent)]
+    #[error("the tables cannot be read or written")]
     Database(#[from] sqlx::Error),
     #[error("a row cannot be written as JSON")]
     Json(#[from] serde_json::Error),
+    /// What the rows add to the totals cannot be told: a mistake in the view's code.
+    #[error("totals cannot be reckoned")]
+    Totals(#[source] Unfoldable),
 }
 
 /// A view with its types put away: what the subscriptions run.
@@ -107,7 +110,15 @@ impl<V: View> Projector for Runtime<V> {
     }
 
     fn touches(&self, event: &Recorded) -> Result<Vec<RowKey>, Unreadable> {
-        Ok(V::touches(event)?.0)
+        let touched = catch_unwind(AssertUnwindSafe(|| V::touches(event))).unwrap_or_else(|panic| {
+            Err(Unreadable {
+                position: event.position,
+                event_type: event.event_type.clone(),
+                version: event.event_version.clone(),
+                reason: said(&*panic),
+            })
+        });
+        Ok(touched?.0)
     }
 
     async fn apply(
@@ -118,9 +129,9 @@ impl<V: View> Projector for Runtime<V> {
     ) -> Result<(), Failure> {
         let mut touched = Vec::with_capacity(events.len());
         for event in events {
-            let keys = V::touches(event)
-                .map_err(|e| Failure::Event { position: event.position, reason: e.into() })?
-                .0;
+            let keys = self
+                .touches(event)
+                .map_err(|e| Failure::Event { position: event.position, reason: e.into() })?;
             if !keys.is_empty() {
                 touched.push((event, keys));
             }
@@ -167,7 +178,9 @@ fn fold<V: View>(
     Ok(folded)
 }
 
-fn said(panic: &(dyn Any + Send)) -> String {
+/// The words of a panic.
+#[must_use]
+pub fn said(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
 }
@@ -267,20 +280,21 @@ impl<V: View> Runtime<V> {
         total: &Total<V::Row>,
         changed: &[(&RowKey, &Option<V::Row>)],
     ) -> Result<Vec<Value>, Failure> {
-        let mut groups: BTreeMap<(String, Vec<String>), (i64, Vec<i64>)> = BTreeMap::new();
+        // Wider than any amount: what a batch adds up to must not depend on what falls into it.
+        let mut groups: BTreeMap<(String, Vec<String>), (i64, Vec<i128>)> = BTreeMap::new();
         for (key, row) in changed {
             let old = self.cache.get(*key).and_then(Option::as_ref);
             for (row, sign) in [(old, -1), (row.as_ref(), 1)] {
-                for contribution in row.map(total.contributes).unwrap_or_default() {
+                let contributed =
+                    catch_unwind(AssertUnwindSafe(|| row.map(total.contributes).unwrap_or_default()))
+                        .map_err(|panic| Failure::Totals(Unfoldable::Panicked(said(&*panic))))?;
+                for contribution in contributed {
                     let (rows, amounts) = groups
                         .entry((key.workspace.to_string(), contribution.group))
                         .or_insert_with(|| (0, vec![0; total.amounts.len()]));
                     *rows += sign;
                     for (amount, added) in amounts.iter_mut().zip(contribution.amounts) {
-                        *amount = added
-                            .checked_mul(sign)
-                            .and_then(|added| amount.checked_add(added))
-                            .ok_or_else(|| sqlx::Error::Encode("a total would leave its range".into()))?;
+                        *amount += i128::from(sign) * i128::from(added);
                     }
                 }
             }
@@ -295,9 +309,9 @@ impl<V: View> Runtime<V> {
                 delta.extend(
                     total.group.iter().map(|&c| c.to_owned()).zip(group.into_iter().map(Value::from)),
                 );
-                delta.extend(
-                    total.amounts.iter().map(|&c| c.to_owned()).zip(amounts.into_iter().map(Value::from)),
-                );
+                // As text: JSON's numbers end at 64 bits here.
+                let amounts = amounts.into_iter().map(|amount| Value::from(amount.to_string()));
+                delta.extend(total.amounts.iter().map(|&c| c.to_owned()).zip(amounts));
                 Value::Object(delta)
             })
             .collect())

@@ -99,7 +99,7 @@ pub struct Total<R> {
     pub table: &'static str,
     /// Its group's columns.
     pub group: &'static [&'static str],
-    /// Its amounts' columns (bigint).
+    /// Its amounts' columns (numeric: a sum has no bound, whatever its addends have).
     pub amounts: &'static [&'static str],
     /// What a row adds.
     pub contributes: fn(&R) -> Vec<Contribution>,

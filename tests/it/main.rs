@@ -13,6 +13,7 @@ mod intelligence {
     mod dashboard;
 }
 mod promises {
+    mod blame;
     mod caches;
     mod crash;
     mod freshness;
@@ -24,6 +25,7 @@ mod promises {
     mod projections;
     mod rebuild;
     mod relay;
+    mod standstill;
     mod sums;
     mod versions;
     mod views_from_kafka;

@@ -154,7 +154,7 @@ impl Pantry {
             "create table read.jar (workspace_id text, id text, shelf text not null, sweets bigint not null,
                                     version bigint not null, primary key (workspace_id, id)) with (fillfactor = 70);
              create index jars_by_shelf on read.jar (workspace_id, shelf) where sweets > 0;
-             create table read.jar_shelf (workspace_id text, shelf text, sweets bigint not null, rows bigint not null,
+             create table read.jar_shelf (workspace_id text, shelf text, sweets numeric not null, rows bigint not null,
                                           primary key (workspace_id, shelf));
              grant select, insert, update, delete on read.jar, read.jar_shelf to mewayz_run;",
         )

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use api::app::{App, Parts};
 use api::limits::Limits;
-use api::port::{Freshness, SubscriptionState, Subscriptions};
+use api::port::{Freshness, Standstill, SubscriptionState, Subscriptions};
 use api::routes::{router_of, routes};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -26,7 +26,7 @@ use infra::adapter::gateway::GatewayClient;
 use infra::gateway::{Config, Profile, Server, Webhook};
 use infra::log::Log;
 use infra::subscription::reactor::Reactor;
-use infra::subscription::{Host, checkpoint};
+use infra::subscription::{Host, checkpoint, standing};
 use projections::Projector;
 use sqlx::{ConnectOptions, PgPool};
 use tokio::net::TcpListener;
@@ -217,7 +217,7 @@ impl TestApp {
     }
 
     async fn standing(&self) -> String {
-        let standings = checkpoint::standings(&self.database.pool).await;
+        let standings = standing::standings(&self.database.pool).await;
         let due: Vec<(String, String, DateTime<Utc>)> =
             sqlx::query_as("select process, key, due_at from deadlines where due_at <= $1")
                 .bind(self.clock.now())
@@ -281,12 +281,13 @@ impl Freshness for Checkpoints {
 #[async_trait]
 impl Subscriptions for Checkpoints {
     async fn all(&self) -> commands::Result<Vec<SubscriptionState>> {
-        let (_, standings) = checkpoint::standings(&self.0).await?;
-        let state = |of: checkpoint::Standing| SubscriptionState {
+        let (_, standings) = standing::standings(&self.0).await?;
+        let state = |of: standing::Standing| SubscriptionState {
             name: of.name,
             position: of.position,
             lag: of.lag,
             parked: of.parked,
+            stuck: of.stuck.map(|stuck| Standstill { since: stuck.since, why: stuck.why }),
         };
         Ok(standings.into_iter().map(state).collect())
     }

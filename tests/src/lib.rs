@@ -10,3 +10,4 @@ pub mod keys;
 pub mod log;
 pub mod postgres;
 pub mod process;
+pub mod shortage;

@@ -90,7 +90,8 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
     brought.map_or_else(|| Uuid::now_v7().to_string().into(), Into::into)
 }
 
-fn finished(mut response: Response, method: &Method, id: &str) -> Response {
+/// The answer to a request of this id, with what every answer has.
+pub(crate) fn finished(mut response: Response, method: &Method, id: &str) -> Response {
     if *method == Method::OPTIONS && response.status() == StatusCode::METHOD_NOT_ALLOWED {
         let mut allowed = StatusCode::NO_CONTENT.into_response();
         allowed.headers_mut().extend(response.headers_mut().remove(ALLOW).map(|allow| (ALLOW, allow)));

@@ -37,11 +37,11 @@ pub struct Happened {
 
 impl Happened {
     fn told(event: Recorded) -> Result<Self> {
-        let meta = event.meta().map_err(commands::Error::unavailable)?;
+        let meta = event.meta().map_err(commands::Error::failed)?;
         Ok(Self {
             version: event.sequence,
             event_id: event.event_id,
-            event: RawValue::from_string(event.payload).map_err(commands::Error::unavailable)?,
+            event: RawValue::from_string(event.payload).map_err(commands::Error::failed)?,
             actor: meta.actor,
             command: meta.command,
             correlation: meta.correlation,

@@ -9,7 +9,7 @@ use std::ops::Deref;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use commands::Error;
+use commands::{Error, Fault};
 use domain::kernel::Kind;
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -265,6 +265,13 @@ impl Problem {
             .again_soon()
     }
 
+    /// There is no place for another connection, of this address or at all.
+    pub fn too_many_connections() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-connections")
+            .saying("no place is free for another connection: use those that are open, or come again")
+            .again_soon()
+    }
+
     pub fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal")
             .saying("this is a mistake of ours, and is logged")
@@ -344,6 +351,10 @@ impl From<Error> for Problem {
                 tracing::error!("{detail}");
                 Self::internal()
             }
+            Error::Internal(source) => {
+                tracing::error!(error = chain(&*source), "a request has met a mistake of ours: {source}");
+                Self::internal()
+            }
             Error::Unavailable(source) => {
                 tracing::error!(error = chain(&*source), "a request could not be served: {source}");
                 Self::unavailable()
@@ -355,6 +366,11 @@ impl From<Error> for Problem {
 /// What reading a view came to when the database does not answer.
 impl From<sqlx::Error> for Problem {
     fn from(source: sqlx::Error) -> Self {
+        if matches!(Fault::from(&source).code(), "22003" | "range") {
+            // Sums have no bound, and the amounts of an answer do.
+            return Self::new(StatusCode::UNPROCESSABLE_ENTITY, "amount-out-of-range")
+                .saying("a figure of this leaves the range of amounts: ask for less at once");
+        }
         Error::from(source).into()
     }
 }
@@ -398,7 +414,16 @@ mod tests {
         assert_eq!(status(Error::KeyReused), 422);
         assert_eq!(status(Error::Forbidden("order:place".into())), 403);
         assert_eq!(status(Error::Spent), 500);
+        assert_eq!(status(Error::internal("a payload cannot be read")), 500);
         assert_eq!(status(Error::unavailable("host db-1 refused")), 503);
+    }
+
+    #[test]
+    fn a_figure_out_of_range_is_no_failure_of_the_database() {
+        let source = domain::money::Unreckonable::Overflow;
+        let problem = Problem::from(sqlx::Error::Decode(source.into()));
+        assert_eq!((problem.status, &*problem.code), (422, "amount-out-of-range"));
+        assert_eq!(Problem::from(sqlx::Error::PoolTimedOut).status, 503);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod guard;
 mod places;
+mod refusal;
 
 pub use guard::Framing;
 
@@ -36,10 +37,7 @@ use crate::limits::Limits;
 
 /// What an HTTP/2 connection begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// What a client is told for which there is no place.
-const NO_PLACE: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-/// How long it may take to hear that, and how many at once are waited for.
+/// How long it may take to hear that there is no place, and how many at once are waited for.
 const FAREWELL: (Duration, usize) = (Duration::from_secs(1), 64);
 /// How long to wait when no more sockets can be opened.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(100);
@@ -65,7 +63,7 @@ pub async fn serve(
             if turned_away.len() < FAREWELL.1 {
                 turned_away.spawn(tokio::time::timeout(FAREWELL.0, turn_away(stream)));
             } else {
-                _ = stream.try_write(NO_PLACE);
+                _ = stream.try_write(&refusal::no_place());
             }
         }
     }
@@ -101,7 +99,7 @@ async fn accept(listener: &TcpListener, stop: &CancellationToken) -> Option<(Tcp
 async fn turn_away(mut stream: TcpStream) -> io::Result<()> {
     let mut unread = [0; 1024];
     if stream.read(&mut unread).await? > 0 {
-        stream.write_all(NO_PLACE).await?;
+        stream.write_all(&refusal::no_place()).await?;
         stream.shutdown().await?;
         while stream.read(&mut unread).await? > 0 {}
     }
@@ -124,7 +122,7 @@ async fn connection(
     let Ok(Ok(first)) = first else { return };
     let is_http2 = first == PREFACE;
     let framing = Framing::default();
-    let io = TokioIo::new(Guard::new(stream, first, framing.clone(), &limits));
+    let io = TokioIo::new(Guard::new(stream, first, is_http2, framing.clone(), &limits));
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(framing.clone());
         router.clone().oneshot(request.map(Body::new))
@@ -193,7 +191,8 @@ fn http2_builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.concurrent_streams)
-        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        // Beyond what is let in: so who asks for too much hears a problem, and not a bare status.
+        .max_header_list_size(u32::try_from(limits.head_bytes * 2).unwrap_or(u32::MAX))
         .keep_alive_interval(limits.ping_interval)
         .keep_alive_timeout(limits.ping_interval);
     builder

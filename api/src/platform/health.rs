@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::port::Dependency;
+use crate::port::{Dependency, Subscriptions};
 
 /// How long a dependency has to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -68,6 +68,32 @@ impl Dependency for Migrations {
             (0, Some(newest)) => Ok(format!("at {newest}")),
             _ => Err(format!("{missing} have not run: run `mewayz migrate`")),
         }
+    }
+}
+
+/// Whether everything that follows the log moves, and nothing waits for a person.
+pub struct Movement(pub Arc<dyn Subscriptions>);
+
+#[async_trait]
+impl Dependency for Movement {
+    fn name(&self) -> &'static str {
+        "subscriptions"
+    }
+
+    fn is_optional(&self) -> bool {
+        true
+    }
+
+    async fn check(&self) -> Result<String, String> {
+        let all = self.0.all().await.map_err(|_| "not to be read".to_owned())?;
+        let still = all.iter().filter_map(|one| {
+            let stuck = one.stuck.as_ref()?;
+            Some(format!("{} does not move since {}", one.name, stuck.since.format("%FT%TZ")))
+        });
+        let parked = all.iter().filter(|one| one.parked > 0);
+        let parked = parked.map(|one| format!("{} events of {} are parked", one.parked, one.name));
+        let wrong: Vec<String> = still.chain(parked).collect();
+        if wrong.is_empty() { Ok("all move".to_owned()) } else { Err(wrong.join("; ")) }
     }
 }
 

@@ -49,7 +49,7 @@ pub struct Known {
 pub async fn find(store: &EventStore, workspace: WorkspaceId, id: ApiKeyId) -> Result<Option<Known>> {
     let (mut issued, mut revoked) = (None::<Terms>, false);
     for event in store.history::<ApiKey>(workspace, &id.to_string(), 0, EVENTS).await? {
-        match event.of::<ApiKey>().map_err(|error: Unreadable| Error::unavailable(error))? {
+        match event.of::<ApiKey>().map_err(|error: Unreadable| Error::failed(error))? {
             Some(ApiKeyEvent::Issued(terms)) => issued = Some(terms.clone()),
             Some(ApiKeyEvent::Rotated { secret_hash, .. }) => {
                 issued.iter_mut().for_each(|terms| terms.secret_hash.clone_from(secret_hash));

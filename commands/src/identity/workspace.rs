@@ -74,7 +74,7 @@ pub async fn find(store: &EventStore, id: WorkspaceId) -> Result<Option<Known>> 
         let Some(last) = events.last() else { break };
         after = last.sequence;
         for event in &events {
-            let unreadable = |error: Unreadable| Error::unavailable(error);
+            let unreadable = |error: Unreadable| Error::failed(error);
             match event.of::<Workspace>().map_err(unreadable)? {
                 Some(WorkspaceEvent::Created { name: new, .. } | WorkspaceEvent::Renamed { name: new }) => {
                     name = Some(new.clone());

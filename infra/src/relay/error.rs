@@ -1,5 +1,6 @@
 //! Why a relay stops, or tries again.
 
+use commands::Fault;
 use rdkafka::error::KafkaError;
 
 /// Why the relay does not relay.
@@ -71,6 +72,20 @@ impl RelayError {
                 | Self::Hanging { .. }
                 | Self::Unsettled { .. }
         )
+    }
+}
+
+impl RelayError {
+    /// What is the matter, in words that anybody may read.
+    #[must_use]
+    pub fn why(&self) -> &'static str {
+        match self {
+            Self::Kafka(_) => Fault::coded("kafka").says(),
+            Self::Store(error) => Fault::of(error).says(),
+            Self::Hanging { .. } | Self::Unsettled { .. } => "a transaction hangs in Kafka",
+            Self::ProgressUnseen => "Kafka does not show yet how far the topics are",
+            _ => "somebody has to look: the log of the process says at what",
+        }
     }
 }
 

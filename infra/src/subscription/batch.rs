@@ -1,21 +1,22 @@
 //! Batch: events into a view's rows, with its checkpoint, in one transaction.
 //!
 //! An event that cannot be folded is parked with the rows it touches, and so is, in order, whatever touches them
-//! afterwards; all else goes on. What is parked is written with the checkpoint too: so nothing is both parked and
-//! applied.
+//! afterwards; all else goes on (see `super::halving`). What is parked is written with the checkpoint too: so nothing
+//! is both parked and applied.
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use domain::kernel::Recorded;
 use projections::{Failure, Projector, Schema};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use tokio_util::sync::CancellationToken;
 
 use super::checkpoint::{Checkpoint, Moved};
+use super::halving::{self, Part, Sink};
 use super::parked::{self, Parked, ROW, stream_key};
 
-/// How often a batch that the database refuses is tried before its culprit is parked.
-pub(super) const TRIES: u32 = 5;
 /// Why an event waits that could be applied.
 pub(super) const WAITS_BEHIND: &str = "waits behind an earlier event";
 
@@ -24,19 +25,22 @@ pub(super) struct Batch<'a> {
     pub checkpoint: &'a dyn Checkpoint,
     /// Positions that were parked and are applied now.
     pub unparked: &'a [i64],
+    pub stop: &'a CancellationToken,
 }
 
-/// Some of a batch's events: written together.
-struct Part {
-    events: Vec<Arc<Recorded>>,
-    upto: i64,
-    /// Events that cannot be applied, and why.
-    culprits: Vec<(Arc<Recorded>, String)>,
+/// The tables that readers see.
+struct Live<'a> {
+    batch: &'a Batch<'a>,
+    view: &'a mut dyn Projector,
+    parked: &'a mut Parked,
 }
 
 impl Batch<'_> {
     /// Applies events, in the order of their positions, and moves the checkpoint to `upto`; what cannot be applied
     /// is parked.
+    ///
+    /// # Errors
+    /// What is not the events' own: begin again later, from where the checkpoint is.
     pub async fn write(
         &self,
         view: &mut dyn Projector,
@@ -44,104 +48,55 @@ impl Batch<'_> {
         events: Vec<Arc<Recorded>>,
         upto: i64,
     ) -> Result<Moved, anyhow::Error> {
-        let mut parts = vec![Part { events, upto, culprits: Vec::new() }];
-        let mut tries = 0;
-        while let Some(mut part) = parts.pop() {
-            let failure = match self.write_part(view, parked, &part).await {
-                Ok(Moved::Yes) => {
-                    tries = 0;
-                    continue;
-                }
-                Ok(Moved::Void) => {
-                    view.rolled_back();
-                    return Ok(Moved::Void);
-                }
-                Err(failure) => failure,
-            };
-            view.rolled_back();
-            match failure {
-                Failure::Event { position, reason } => {
-                    let place = part.events.iter().position(|event| event.position == position);
-                    let place = place.ok_or(Failure::Event { position, reason: reason.clone() })?;
-                    let culprit = part.events.remove(place);
-                    part.blame(view, parked, culprit, reason.to_string());
-                    parts.push(part);
-                }
-                Failure::Database(error) if error.as_database_error().is_none() => return Err(error.into()),
-                error => {
-                    tries += 1;
-                    match part.events.as_slice() {
-                        [] => return Err(error.into()),
-                        [culprit] if tries > TRIES => {
-                            let culprit = culprit.clone();
-                            part.events.clear();
-                            part.blame(view, parked, culprit, error.to_string());
-                            parts.push(part);
-                        }
-                        [_] => parts.push(part),
-                        _ => parts.extend(part.halves(self.unparked.is_empty())),
-                    }
-                }
-            }
-        }
-        Ok(Moved::Yes)
+        let mut live = Live { batch: self, view, parked };
+        halving::write(&mut live, events, upto, self.unparked.is_empty(), self.stop).await
     }
+}
 
-    async fn write_part(
-        &self,
-        view: &mut dyn Projector,
-        parked: &mut Parked,
-        part: &Part,
-    ) -> Result<Moved, Failure> {
-        let (applied, waiting) = sort_out(view, parked, &part.events)?;
-        let mut transaction = begin_write(self.pool, view.name()).await?;
-        for position in self.unparked {
+#[async_trait]
+impl Sink for Live<'_> {
+    async fn write(&mut self, part: &Part) -> Result<Moved, Failure> {
+        let Self { batch, view, parked } = self;
+        let (applied, waiting) = sort_out(&**view, parked, &part.events)?;
+        let mut transaction = begin_write(batch.pool, view.name()).await?;
+        for position in batch.unparked {
             if part.events.iter().any(|event| event.position == *position) {
                 parked::unpark(&mut transaction, view.name(), *position).await?;
             }
         }
         for (event, reason) in &part.culprits {
-            parked::park(&mut transaction, view.name(), event, &keys_of(view, event), reason).await?;
+            parked::park(&mut transaction, view.name(), event, &keys_of(&**view, event), reason).await?;
         }
         for (event, keys) in waiting {
             parked::park(&mut transaction, view.name(), &event, &keys, WAITS_BEHIND).await?;
         }
         view.apply(&mut transaction, Schema::Live, &applied).await?;
-        if let Moved::Void = self.checkpoint.advance(&mut transaction, part.upto).await? {
+        if let Moved::Void = batch.checkpoint.advance(&mut transaction, part.upto).await? {
             return Ok(Moved::Void);
         }
         failpoint::failpoint!("view.before_commit");
         transaction.commit().await?;
         failpoint::failpoint!("view.after_commit");
-        self.checkpoint.committed();
+        batch.checkpoint.committed();
+        for (event, reason) in &part.culprits {
+            tracing::error!(
+                subscription = view.name(),
+                position = event.position,
+                event.r#type = event.event_type,
+                reason,
+                "parked an event; mend the cause, then unpark"
+            );
+        }
         view.committed();
         Ok(Moved::Yes)
     }
-}
 
-impl Part {
-    /// Parks one of its events, which is no longer among those to be applied.
-    fn blame(&mut self, view: &dyn Projector, parked: &mut Parked, culprit: Arc<Recorded>, reason: String) {
-        tracing::error!(
-            subscription = view.name(),
-            position = culprit.position,
-            event.r#type = culprit.event_type,
-            reason,
-            "parked an event; mend the cause, then unpark"
-        );
-        parked.hold(&keys_of(view, &culprit), culprit.position);
-        self.culprits.push((culprit, reason));
+    fn rolled_back(&mut self) {
+        self.view.rolled_back();
     }
 
-    /// Itself in two, the later half first. The checkpoint of the earlier goes up to its last event, unless the
-    /// events lie behind the checkpoint anyway.
-    fn halves(self, forward: bool) -> [Self; 2] {
-        let (first, second) = self.events.split_at(self.events.len() / 2);
-        let middle = first.last().filter(|_| forward).map_or(self.upto, |event| event.position);
-        [
-            Self { events: second.to_vec(), upto: self.upto, culprits: Vec::new() },
-            Self { events: first.to_vec(), upto: middle, culprits: self.culprits },
-        ]
+    fn hold(&mut self, culprit: &Recorded) {
+        self.parked.hold(&keys_of(self.view, culprit), culprit.position);
     }
 }
 

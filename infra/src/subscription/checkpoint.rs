@@ -200,43 +200,6 @@ async fn try_claim(host: &Host, name: &str) -> Result<Option<Result<Claim, Ahead
     })))
 }
 
-/// Where a subscription stands, for those who watch.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct Standing {
-    pub name: String,
-    pub position: i64,
-    pub lag: i64,
-    pub parked: i64,
-    /// Whether somebody owns it and gives signs of life.
-    pub running: bool,
-}
-
-/// Where every subscription stands, and the log's last position.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn standings(pool: &PgPool) -> Result<(i64, Vec<Standing>)> {
-    let head = sqlx::query_scalar!("select position from head").fetch_one(pool).await?;
-    let rows = sqlx::query!(
-        r#"select s.name, s.position, s.owner is not null and s.lease_until > clock_timestamp() as "running!",
-                  (select count(*) from parked p where p.subscription = s.name) as "parked!"
-           from subscriptions s order by s.name"#
-    )
-    .fetch_all(pool)
-    .await?;
-    let standings = rows
-        .into_iter()
-        .map(|row| Standing {
-            lag: (head - row.position).max(0),
-            name: row.name,
-            position: row.position,
-            parked: row.parked,
-            running: row.running,
-        })
-        .collect();
-    Ok((head, standings))
-}
-
 /// Waits until a subscription has reached a position, at most so long; answers where it is.
 ///
 /// # Errors

@@ -76,7 +76,8 @@ pub async fn park(
         event.position,
         event.workspace.uuid(),
         keys,
-        reason,
+        // The database takes no U+0000, and what could not be read may have one.
+        reason.replace('\0', "\u{fffd}"),
     )
     .execute(transaction)
     .await?;

@@ -25,7 +25,7 @@ use self::change::Change;
 use super::batch::begin;
 use super::checkpoint::{Checkpoint, Claim, LOOK_EVERY, Moved};
 use super::parked::{self, Parked, stream_key};
-use super::{Host, Stopped};
+use super::{Host, Stopped, standing};
 
 /// Events that are under way at once, at most.
 const UNDER_WAY: usize = 256;
@@ -126,7 +126,9 @@ pub async fn run(host: Host, reactor: Reactor) -> Result<(), Stopped> {
                 }
             }
             Err(error) => {
-                tracing::warn!(subscription = reactor.name(), error = %error, "starting again from the checkpoint");
+                let fault = standing::fault(&error);
+                tracing::warn!(subscription = reactor.name(), %fault, "starting again from the checkpoint");
+                standing::failed(&pool, reactor.name(), &fault).await;
                 tokio::select! {
                     () = host.stop.cancelled() => return Ok(()),
                     () = tokio::time::sleep(Duration::from_millis(500)) => {}

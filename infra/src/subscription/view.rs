@@ -12,7 +12,7 @@ use tokio::time::MissedTickBehavior;
 use super::batch::Batch;
 use super::checkpoint::{Claim, LOOK_EVERY, Moved};
 use super::parked::{self, Parked};
-use super::{Host, Stopped};
+use super::{Host, Stopped, standing};
 
 /// Events folded at once, at most.
 pub(super) const BATCH: usize = 1_000;
@@ -42,7 +42,9 @@ pub async fn run(host: Host, mut view: Box<dyn Projector>) -> Result<(), Stopped
                 }
             }
             Err(error) => {
-                tracing::warn!(subscription = view.name(), error = %error, "starting again from the checkpoint");
+                let fault = standing::fault(&error);
+                tracing::warn!(subscription = view.name(), %fault, "starting again from the checkpoint");
+                standing::failed(&pool, view.name(), &fault).await;
                 tokio::select! {
                     () = host.stop.cancelled() => return Ok(()),
                     () = tokio::time::sleep(Duration::from_millis(500)) => {}
@@ -82,7 +84,7 @@ async fn follow(
         let upto = last.position;
         let heard: Vec<_> =
             events.into_iter().filter(|e| view.listens_to().contains(&e.aggregate_type.as_str())).collect();
-        let batch = Batch { pool, checkpoint: claim, unparked: &[] };
+        let batch = Batch { pool, checkpoint: claim, unparked: &[], stop: &host.stop };
         if let Moved::Void = batch.write(view, &mut parked, heard, upto).await? {
             return Ok(Ended::Void);
         }
@@ -107,6 +109,6 @@ async fn try_again(
     }
     let events: Vec<_> = host.log.store().pick(&asked).await?.into_iter().map(Arc::new).collect();
     *parked = Parked::default();
-    let batch = Batch { pool, checkpoint: claim, unparked: &asked };
+    let batch = Batch { pool, checkpoint: claim, unparked: &asked, stop: &host.stop };
     batch.write(view, parked, events, position).await
 }

@@ -1,7 +1,12 @@
 //! Refunds over HTTP: asked for, decided on, paid out.
 
+use chrono::TimeDelta;
+use futures::future::join_all;
+use infra::gateway::Profile;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tests::app::TestApp;
+use tests::process::{Premises, until};
 
 const REFUNDS: &str = "/api/financial/refunds";
 
@@ -164,4 +169,69 @@ async fn of_an_unknown_payment_is_not_asked_for() {
         app.owner.post(REFUNDS, asking(&payment, 500)).await.problem(),
         (404, "payment/unknown".into())
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_hostile_gateway_gives_back_is_given_back_once_and_known_in_the_end() {
+    let mut faults = Profile::HOSTILE;
+    // Every second question is lost, with its answer or before it; and no notice says what became of it.
+    (faults.lose, faults.lose_reply, faults.never) = (25, 25, 100);
+    (faults.delay_ms, faults.late_ms) = (50, 100);
+    let app = TestApp::with_faulty_gateway(7, faults).await;
+    app.sell("TEE", 1_000, 40).await;
+    join_all((0..20).map(|_| app.order("TEE", 1, "card"))).await;
+    app.drain().await;
+    for _ in 0..20 {
+        app.pass(TimeDelta::minutes(1)).await;
+    }
+    let payments = app.owner.show("/api/financial/payments?limit=200").await;
+    let paid = |payment: &&Value| payment["captured"]["amount"] == 1_000;
+    let paid: Vec<&Value> = payments["items"].as_array().unwrap().iter().filter(paid).collect();
+    assert!(paid.len() >= 10, "{} of 20 are paid", paid.len());
+    for payment in &paid {
+        assert_eq!(app.owner.post(REFUNDS, asking(payment, 400)).await.status, 201);
+    }
+    app.drain().await;
+    let statuses = async || {
+        let page = app.owner.show(&format!("{REFUNDS}?limit=200")).await;
+        let all = page["items"].as_array().unwrap().clone();
+        all.into_iter().map(|refund| refund["status"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let unknown = statuses().await.iter().filter(|status| *status == "unknown").count();
+    assert!(unknown >= 3, "{unknown} wait for an answer");
+    // Soon, then after minutes: within an hour nobody waits any more.
+    for _ in 0..60 {
+        app.pass(TimeDelta::minutes(1)).await;
+    }
+    assert_eq!(statuses().await, vec!["succeeded"; paid.len()]);
+    let refunded: i64 = app.book().await.charges.iter().map(|charge| charge.refunded).sum();
+    assert_eq!(refunded, 400 * i64::try_from(paid.len()).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_killed_with_a_refund_under_way_is_asked_again_when_it_is_back() {
+    let at = Premises::open().await;
+    let (mut gateway, _others) =
+        (at.start("gateway", ""), ["api", "react", "project"].map(|role| at.start(role, "")));
+    at.listens(at.gateway).await;
+    at.listens(at.address).await;
+    at.sell("TEE", 5).await;
+    let order = at.order("TEE").await;
+    let captured = "select count(*) from read.payment where (captured).amount = 1000";
+    until("it is paid", || async { at.count(captured).await == 1 }).await;
+    let payments = at.get(&format!("/api/financial/payments?order_id={order}")).await.json();
+
+    gateway.signal(Signal::SIGSTOP);
+    let refund = at.post(REFUNDS, asking(&payments["items"][0], 400)).await;
+    assert_eq!(refund.status, 201, "{refund:?}");
+    let sent = "select count(*) from events where aggregate_type = 'finance.refund' and event_type = 'Sent'";
+    until("it is sent", || async { at.count(sent).await == 1 }).await;
+    gateway.signal(Signal::SIGKILL);
+    gateway.ended().await;
+    let unknown = "select count(*) from read.refund where status = 'unknown'";
+    until("nobody knows what became of it", || async { at.count(unknown).await == 1 }).await;
+    let _gateway = at.start("gateway", "");
+    let succeeded = "select count(*) from read.refund where status = 'succeeded'";
+    until("it is known", || async { at.count(succeeded).await == 1 }).await;
+    assert_eq!(at.book().await.charges.iter().map(|charge| charge.refunded).sum::<i64>(), 400);
 }

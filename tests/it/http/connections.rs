@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::server::{PATIENCE, Server, send, until_closed};
+use super::smuggling::must_be_problem;
 
 const SHORT: Duration = Duration::from_millis(300);
 const HEALTH: &str = "GET /health HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -162,7 +163,16 @@ async fn a_head_has_a_size_and_a_number_of_fields() {
     ] {
         let said = with(fields).await;
         assert!(said.starts_with("HTTP/1.1 431"), "{said}");
+        must_be_problem(&said, "headers-too-large");
     }
+}
+
+#[tokio::test]
+async fn a_head_that_cannot_be_read_is_a_problem_after_others_too() {
+    let server = Server::start().await;
+    let said = server.raw(format!("{HEALTH}{HEALTH}GET /health HTTP/1.1\r\n: odd\r\n\r\n")).await;
+    assert_eq!(said.matches("HTTP/1.1 200").count(), 2, "{said}");
+    must_be_problem(&said[said.find("HTTP/1.1 400").unwrap()..], "bad-request");
 }
 
 #[tokio::test]
@@ -176,6 +186,7 @@ async fn an_address_has_its_share_of_connections() {
     }
     let fourth = server.raw(HEALTH).await;
     assert!(fourth.starts_with("HTTP/1.1 503") && fourth.contains("retry-after: 1"), "{fourth}");
+    must_be_problem(&fourth, "too-many-connections");
     drop(silent);
     second.write_all(HEALTH.as_bytes()).await.unwrap();
     assert!(answer(&mut second).await.starts_with("HTTP/1.1 200"));
@@ -194,11 +205,9 @@ async fn who_is_turned_away_hears_so_also_after_asking() {
     answer(&mut held).await;
     for _ in 0..50 {
         let ask = server.request(reqwest::Method::POST, "/api/jars").body(" ".repeat(20_000));
-        let turned_away = ask.send().await.expect("an answer, and not a connection that is reset");
-        assert_eq!(
-            (turned_away.status().as_u16(), &turned_away.headers()["retry-after"]),
-            (503, &"1".parse().unwrap())
-        );
+        let turned_away = send(ask).await;
+        assert_eq!(turned_away.problem(), (503, "too-many-connections".into()));
+        assert_eq!(turned_away.header("retry-after"), "1");
     }
 }
 
@@ -240,8 +249,10 @@ async fn http2_is_spoken_to_who_begins_with_it() {
     let health = format!("http://{}/health", server.address);
     let response = http2.get(&health).send().await.unwrap();
     assert_eq!((response.version(), response.status().as_u16()), (axum::http::Version::HTTP_2, 200));
-    let large = http2.get(&health).header("a", "x".repeat(20_000)).send().await;
-    assert!(large.is_err() || large.is_ok_and(|response| response.status() == 431));
+    let large = send(http2.get(&health).header("a", "x".repeat(20_000))).await;
+    assert_eq!(large.problem(), (431, "headers-too-large".into()));
+    let larger = http2.get(&health).header("a", "x".repeat(100_000)).send().await;
+    assert!(larger.is_err() || larger.is_ok_and(|response| response.status() == 431));
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ impl Freshness for View {
 impl Subscriptions for View {
     async fn all(&self) -> commands::Result<Vec<SubscriptionState>> {
         let position = *self.0.lock().unwrap();
-        Ok(vec![SubscriptionState { name: "jar".into(), position, lag: 0, parked: 0 }])
+        Ok(vec![SubscriptionState { name: "jar".into(), position, ..SubscriptionState::default() }])
     }
 }
 

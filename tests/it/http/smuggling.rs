@@ -10,6 +10,21 @@ async fn refused(server: &Server, request: &str) {
     let said = server.raw(format!("{request}{second}")).await;
     assert!(said.starts_with("HTTP/1.1 400"), "{request:?} was answered {said:?}");
     assert_eq!(said.matches("HTTP/1.1 ").count(), 1, "{request:?} was answered {said:?}");
+    must_be_problem(&said, "bad-request");
+}
+
+/// An answer in raw bytes is a problem of this code, whoever has found it.
+pub fn must_be_problem(said: &str, code: &str) {
+    let (head, body) = said.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("content-type: application/problem+json"), "{said}");
+    assert!(head.contains("connection: close") && head.contains("x-request-id: "), "{said}");
+    assert!(head.contains(&format!("content-length: {}", body.len())), "{said}");
+    let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(
+        (problem["code"].as_str(), problem["type"].as_str()),
+        (Some(code), Some(&*format!("/problems/{code}")))
+    );
+    assert!(head.contains(&problem["status"].to_string()), "{said}");
 }
 
 #[tokio::test]

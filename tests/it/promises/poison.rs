@@ -70,7 +70,7 @@ impl Poison {
 }
 
 /// `mewayz …` to its end.
-async fn mewayz(at: &Premises, arguments: &[&str]) -> Output {
+pub(super) async fn mewayz(at: &Premises, arguments: &[&str]) -> Output {
     let mut command = at.command(arguments);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
@@ -111,7 +111,7 @@ async fn stream_from(at: &Premises, stream: &str, position: i64) -> Vec<i64> {
 }
 
 /// A key of the platform's operator.
-async fn operator(at: &Premises) -> String {
+pub(super) async fn operator(at: &Premises) -> String {
     let cx = || Context::internal(at.store.clone(), Arc::new(SystemClock), PLATFORM, Actor::Job("test"));
     workspace::create(&cx(), "Platform").await.unwrap();
     key::issue(&cx(), "operator", ["platform:operate"], None).await.unwrap().reveal()

@@ -15,6 +15,7 @@ use sqlx::ConnectOptions;
 use tests::chaos::long;
 use tests::kafka::{brokers, forget_records, prefix};
 use tests::process::{Premises, Process, until};
+use tests::shortage::Shortage;
 
 const CARTS: &str = "/api/ecommerce/carts";
 /// So often four orders are placed and a cart is filled.
@@ -314,6 +315,31 @@ async fn what_the_database_refuses_waits_in_order_and_all_else_goes_on() {
     let mut unpark = Process::start(&mut at.command(&["unpark", "cart", "--wait"]));
     assert_eq!(unpark.ended().await.code(), Some(0));
     assert_eq!(at.count(&format!("{versions} 4")).await, 8);
+    at.must_equal_a_rebuild().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_database_lacks_is_waited_for_and_nothing_is_parked() {
+    let (spread, _processes) = Spread::open(&["cart"], 1_500).await;
+    let at = &spread.at;
+    let carts = async || {
+        for _ in 0..8 {
+            at.post(CARTS, json!({"currency": "USD"})).await;
+        }
+    };
+    let _members = [spread.member(), spread.member()];
+    until("two share the work", || async { spread.members("cart").await == 2 }).await;
+    carts().await;
+    at.projected().await;
+    let mut shortage = Shortage::prepare(&at.database).await;
+    shortage.execute("alter table read.cart add constraint lacks check (not lacks()) not valid").await;
+    shortage.begin("out_of_memory").await;
+    carts().await;
+    until("it has failed again and again", || shortage.has_failed(4)).await;
+    shortage.end().await;
+    at.projected().await;
+    assert_eq!(at.count("select count(*) from parked").await, 0);
+    assert_eq!(at.count("select count(*) from read.cart").await, 16);
     at.must_equal_a_rebuild().await;
 }
 

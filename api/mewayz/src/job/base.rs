@@ -14,7 +14,7 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 /// How long the database has to answer at the start.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a transaction may stand still, in milliseconds. Nothing of ours does; a process that is stopped in the
 /// middle of one holds its subscription's row until the server ends the connection, and nobody could take over.
 const STANDSTILL: &str = "10000";
@@ -36,8 +36,8 @@ impl Base {
     /// # Errors
     /// If the database cannot be reached, is not migrated, or may lose what it has confirmed.
     pub async fn of_role(config: Config) -> anyhow::Result<Self> {
-        let connections = config.database.connections;
-        let base = Self::open(config, connections).await?;
+        let (connections, patience) = (config.database.connections, config.database.acquire_timeout);
+        let base = Self::open(config, connections, patience).await?;
         if base.config.database.durable {
             must_be_durable(&base.pool).await?;
         }
@@ -49,11 +49,11 @@ impl Base {
     /// # Errors
     /// If the database cannot be reached or is not migrated.
     pub async fn of_job(config: Config) -> anyhow::Result<Self> {
-        Self::open(config, FEW).await
+        Self::open(config, FEW, PATIENCE).await
     }
 
-    async fn open(config: Config, connections: u32) -> anyhow::Result<Self> {
-        let (pool, options) = connect(&config.database.url, connections).await?;
+    async fn open(config: Config, connections: u32, patience: Duration) -> anyhow::Result<Self> {
+        let (pool, options) = connect(&config.database.url, connections, patience).await?;
         must_be_migrated(&pool).await?;
         let store = EventStore::open(pool.clone(), options, config.database.cached_aggregates.into());
         Ok(Self { config: Arc::new(config), pool, store, clock: Arc::new(SystemClock) })
@@ -79,28 +79,39 @@ impl Base {
     }
 }
 
-/// Connects, or says where to and what to do.
+/// Connects, or says where to and what to do. A free connection is waited for as long as `patience` says.
 ///
 /// # Errors
 /// If the database cannot be reached.
-pub async fn connect(url: &Secret, connections: u32) -> anyhow::Result<(PgPool, PgConnectOptions)> {
+pub async fn connect(
+    url: &Secret,
+    connections: u32,
+    patience: Duration,
+) -> anyhow::Result<(PgPool, PgConnectOptions)> {
     let options: PgConnectOptions = url.reveal().parse().context("the database's URL cannot be used")?;
     let options =
         options.application_name("mewayz").options([("idle_in_transaction_session_timeout", STANDSTILL)]);
     let pool = PgPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(PATIENCE)
-        .connect_with(options.clone())
-        .await
-        .with_context(|| {
-            format!(
-                "the database {} at {}:{} cannot be reached as {}; start it, or check DATABASE_URL",
-                options.get_database().unwrap_or("(default)"),
-                options.get_host(),
-                options.get_port(),
-                options.get_username(),
-            )
-        })?;
+        .acquire_timeout(patience)
+        .connect_lazy_with(options.clone());
+    let answers = tokio::time::timeout(PATIENCE, async {
+        loop {
+            match pool.acquire().await {
+                Err(sqlx::Error::PoolTimedOut) => {}
+                acquired => return acquired.map(drop),
+            }
+        }
+    });
+    answers.await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).with_context(|| {
+        format!(
+            "the database {} at {}:{} cannot be reached as {}; start it, or check DATABASE_URL",
+            options.get_database().unwrap_or("(default)"),
+            options.get_host(),
+            options.get_port(),
+            options.get_username(),
+        )
+    })?;
     Ok((pool, options))
 }
 

@@ -5,7 +5,7 @@ use api::platform::health::MIGRATIONS;
 use infra::config::Config;
 use sqlx::PgPool;
 
-use super::base::connect;
+use super::base::{PATIENCE, connect};
 use super::say;
 
 /// The role that the platform runs as; migrations grant to it.
@@ -29,7 +29,7 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
 /// # Errors
 /// As [`run`].
 pub async fn migrate(config: &Config) -> anyhow::Result<usize> {
-    let (pool, _) = connect(config.database.owner_url(), 2).await?;
+    let (pool, _) = connect(config.database.owner_url(), 2, PATIENCE).await?;
     must_have_role(&pool).await?;
     let before = applied(&pool).await;
     MIGRATIONS.run(&pool).await.context("a migration failed")?;

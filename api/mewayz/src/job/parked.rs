@@ -11,7 +11,7 @@ use infra::subscription::parked;
 use infra::subscription::rebuild::{Report, rebuild};
 use projections::Projector;
 
-use super::base::{Base, connect};
+use super::base::{Base, PATIENCE, connect};
 use super::{AskedWrongly, say, table};
 
 /// How often it is looked whether everything was tried.
@@ -111,7 +111,7 @@ pub async fn unpark(config: Config, options: UnparkOptions) -> anyhow::Result<()
 
 /// Makes a read model anew, with all that is parked.
 async fn make_anew(base: &Base, view: Box<dyn Projector>) -> anyhow::Result<()> {
-    let (owner, _) = connect(base.config.database.owner_url(), 2).await?;
+    let (owner, _) = connect(base.config.database.owner_url(), 2, PATIENCE).await?;
     let report = rebuild(&owner, &base.store, view, true).await?;
     let Report { view, events, parked, .. } = report;
     if !parked.is_empty() {

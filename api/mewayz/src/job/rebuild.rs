@@ -9,7 +9,7 @@ use infra::config::Config;
 use infra::subscription::rebuild::{Progress, Rebuild, Report};
 use projections::Projector;
 
-use super::base::{Base, connect};
+use super::base::{Base, PATIENCE, connect};
 use super::{AskedWrongly, say};
 
 #[derive(Debug, Args)]
@@ -37,7 +37,7 @@ pub struct Options {
 /// If there is no such read model, the database does not answer, or live tables are not what the log says.
 pub async fn run(config: Config, options: Options) -> anyhow::Result<()> {
     let views = chosen(&options)?;
-    let (owner, _) = connect(config.database.owner_url(), 2).await?;
+    let (owner, _) = connect(config.database.owner_url(), 2, PATIENCE).await?;
     let base = Base::of_job(config).await?;
     let mut different = Vec::new();
     for view in views {

@@ -3,9 +3,10 @@
 //! hyper drops `Content-Length` when `Transfer-Encoding` stands beside it, as RFC 9112 allows; a proxy in front
 //! that believes the other one would see other requests than we do (request smuggling). And its time for a head
 //! begins with the wait for one, so it cannot be short where connections are kept: a head's own time, from its
-//! first byte, is counted here. A chunked body ends the watching: the connection is closed after its answer.
+//! first byte, is counted here. A chunked body ends the watching: the connection is closed after its answer. What
+//! hyper answers by itself to a head that it cannot read goes out as a problem.
 
-use std::io;
+use std::io::{self, BufRead};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_io_timeout::TimeoutWriter;
 
+use super::refusal::Unread;
 use crate::limits::Limits;
 
 /// What the guard has seen of a connection's framing.
@@ -39,6 +41,9 @@ pub struct Guard {
     /// What was read before the guard stood here.
     first: io::Cursor<Vec<u8>>,
     watch: Watch,
+    is_http2: bool,
+    /// What goes out in place of an answer of hyper's own.
+    refusal: Option<io::Cursor<Vec<u8>>>,
     framing: Framing,
     head_time: Duration,
     /// Runs while more of a head is waited for.
@@ -46,13 +51,15 @@ pub struct Guard {
 }
 
 impl Guard {
-    pub fn new(stream: TcpStream, first: Vec<u8>, framing: Framing, limits: &Limits) -> Self {
+    pub fn new(stream: TcpStream, first: Vec<u8>, is_http2: bool, framing: Framing, limits: &Limits) -> Self {
         let mut stream = Box::pin(TimeoutWriter::new(stream));
         stream.as_mut().set_timeout_pinned(Some(limits.write_time));
         Self {
             stream,
             first: io::Cursor::new(first),
             watch: Watch::default(),
+            is_http2,
+            refusal: None,
             framing,
             head_time: limits.head_time,
             head_ends: None,
@@ -67,6 +74,23 @@ impl Guard {
         let head_time = self.head_time;
         let ends = self.head_ends.get_or_insert_with(|| Box::pin(tokio::time::sleep(head_time)));
         ends.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Writes what stands in place of hyper's answer, to its end.
+    fn poll_refusal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(refusal) = &mut self.refusal {
+            let left = refusal.fill_buf()?;
+            if left.is_empty() {
+                self.refusal = None;
+                break;
+            }
+            let written = std::task::ready!(self.stream.as_mut().poll_write(cx, left))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            refusal.consume(written);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -95,8 +119,18 @@ impl AsyncRead for Guard {
 }
 
 impl AsyncWrite for Guard {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.stream.as_mut().poll_write(cx, buf)
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.refusal.is_none() {
+            match Unread::in_end_of(buf).filter(|_| !this.is_http2) {
+                None => return this.stream.as_mut().poll_write(cx, buf),
+                Some(unread) if unread.start > 0 => {
+                    return this.stream.as_mut().poll_write(cx, &buf[..unread.start]);
+                }
+                Some(unread) => this.refusal = Some(io::Cursor::new(unread.problem())),
+            }
+        }
+        this.poll_refusal(cx).map_ok(|()| buf.len())
     }
 
     fn poll_write_vectored(
@@ -104,6 +138,11 @@ impl AsyncWrite for Guard {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        // A head alone comes in one piece.
+        let mut pieces = bufs.iter().filter(|piece| !piece.is_empty());
+        if let (Some(only), None) = (pieces.next(), pieces.next()) {
+            return self.poll_write(cx, only);
+        }
         self.stream.as_mut().poll_write_vectored(cx, bufs)
     }
 

@@ -85,3 +85,43 @@ impl AskGatewayWhenRefundIsSent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::POLLS;
+    use crate::port::payment::fake::{FakeGateway, Fault};
+    use domain::ids::{OrderId, PaymentId};
+    use domain::money::Currency;
+    use uuid::Uuid;
+
+    fn ids() -> (RefundId, PaymentId, OrderId) {
+        let id = Uuid::from_u128;
+        (RefundId::from_uuid(id(1)), PaymentId::from_uuid(id(2)), OrderId::from_uuid(id(3)))
+    }
+
+    fn unknown() -> Recorded {
+        let (refund, payment, order) = ids();
+        let amount = Money::new(500, Currency::USD);
+        let event = RefundEvent::OutcomeUnknown { payment, order, amount, charge: "ch_1".into(), attempt: 1 };
+        Recorded::example::<Refund>(refund.to_string(), &event)
+    }
+
+    #[tokio::test]
+    async fn what_is_unknown_is_asked_for_soon_then_for_a_week_and_then_for_a_person() {
+        let (gateway, (refund, ..)) = (Arc::new(FakeGateway::default()), ids());
+        // The faults of a gateway that is killed, and comes back without having heard anything.
+        let faults = [Fault::Down, Fault::LoseRequest].into_iter().cycle().take(POLLS.len());
+        gateway.script(faults.map(Some));
+        let effect = AskGatewayWhenRefundIsSent { gateway: gateway.clone() };
+        let (event, key) = (unknown(), refund.to_string());
+        let mut next = effect.perform(&event).await.unwrap();
+        for (n, after) in POLLS.into_iter().enumerate() {
+            assert_eq!(next, [Instruction::remind(refund, after)], "question {n}");
+            next = effect.due(&event, &key, event.recorded_at + after).await.unwrap();
+        }
+        assert_eq!(next, [Instruction::to::<Refund>(refund, RefundCommand::RecordUnresolved)]);
+        assert_eq!(gateway.calls().len(), POLLS.len());
+        assert!(gateway.calls().iter().all(|call| call.contains(&key)), "one key for all");
+    }
+}

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{Append, Appended, Entry, NewEvent, Pending};
 use crate::error::{Error, Refused, Result};
+use crate::fault::Fault;
 use crate::store::{Outcome, Position};
 
 /// How long a batch is sent again before its commands are told that the store does not answer.
@@ -47,9 +48,10 @@ impl Lane {
                     groups.push(group);
                 }
                 Err(Failure::Raised(source) | Failure::NoAnswer(source)) => {
-                    let reason = source.to_string();
+                    tracing::error!(commands = group.len(), error = %source, "commands could not be stored");
+                    let fault = Fault::from(&source);
                     for pending in group {
-                        _ = pending.answer.send(Err(Error::unavailable(reason.clone())));
+                        _ = pending.answer.send(Err(Error::failed(fault.clone())));
                     }
                 }
             }
@@ -74,10 +76,10 @@ impl Lane {
                 Ok(Err(error)) => error,
                 Err(_) => {
                     self.connection = None;
-                    return Err(Failure::NoAnswer(sqlx::Error::PoolTimedOut));
+                    return Err(Failure::NoAnswer(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
                 }
             };
-            if raised(&error) {
+            if Fault::from(&error).is_permanent() {
                 return Err(Failure::Raised(error));
             }
             if let Some(connection) = self.connection.take() {
@@ -151,18 +153,6 @@ enum Failure {
     NoAnswer(sqlx::Error),
 }
 
-/// Whether the database itself said no to what was sent (and not to who sent it or when).
-fn raised(error: &sqlx::Error) -> bool {
-    match error {
-        // 57: operator intervention, 53: out of resources, 08: connection, 40: rolled back, 25: read-only.
-        sqlx::Error::Database(database) => !database.code().is_some_and(|code| {
-            ["57", "53", "08", "40", "25", "XX"].iter().any(|class| code.starts_with(class))
-        }),
-        sqlx::Error::Encode(_) | sqlx::Error::ColumnDecode { .. } => true,
-        _ => false,
-    }
-}
-
 struct Row {
     /// Absent if this row answers the whole batch.
     command: Option<Uuid>,
@@ -204,7 +194,7 @@ pub(in crate::store) fn stored(
 ) -> Result<Result<Outcome, Refused>> {
     let incomplete = || Error::unavailable("the event store's answer is incomplete");
     if let Some(refusal) = refusal {
-        let refusal: Refused = serde_json::from_str(&refusal).map_err(Error::unavailable)?;
+        let refusal: Refused = serde_json::from_str(&refusal).map_err(Error::failed)?;
         return Ok(Err(Refused { replayed, ..refusal }));
     }
     Ok(Ok(Outcome {

@@ -27,7 +27,7 @@ use crate::subscription::batch::Batch;
 use crate::subscription::checkpoint::{LOOK_EVERY, Moved};
 use crate::subscription::parked::{self, Parked};
 use crate::subscription::view::BATCH;
-use crate::subscription::{Host, Stopped};
+use crate::subscription::{Host, Stopped, standing};
 
 /// How long records are waited for before the clock is looked at without any.
 const WAIT: Duration = Duration::from_millis(50);
@@ -77,6 +77,7 @@ impl Member {
                 Ok(_) => return Ok(()),
                 Err(_) if self.host.stop.is_cancelled() => return Ok(()),
                 Err(error) => {
+                    standing::failed(&self.pool, name, &standing::fault(&error)).await;
                     let error = format!("{error:#}");
                     tracing::warn!(
                         subscription = name,
@@ -278,7 +279,7 @@ impl Member {
             return Ok(Moved::Yes);
         }
         failpoint::failpoint!("view.before_write");
-        let batch = Batch { pool: &self.pool, checkpoint: &reading, unparked: &[] };
+        let batch = Batch { pool: &self.pool, checkpoint: &reading, unparked: &[], stop: &self.host.stop };
         let moved = batch.write(&mut *self.view, &mut self.parked, events, upto).await?;
         for (part, (position, next_offset)) in self.parts.values_mut().zip(moves) {
             (part.position, part.next_offset) = (position, next_offset);
@@ -312,7 +313,7 @@ impl Member {
         let events = events.into_iter().map(Arc::new).collect();
         let (member, parts, revision) = (self.host.instance, &self.parts, &self.revision);
         let reading = Reading { view, member, progress, parts, revision };
-        let batch = Batch { pool: &self.pool, checkpoint: &reading, unparked: &mine };
+        let batch = Batch { pool: &self.pool, checkpoint: &reading, unparked: &mine, stop: &self.host.stop };
         batch.write(&mut *self.view, &mut self.parked, events, 0).await
     }
 

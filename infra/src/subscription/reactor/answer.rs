@@ -1,19 +1,20 @@
 //! What follows from an event or a deadline: instructions, each a command or a change of deadlines.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use commands::{Context, Error, Instruction};
+use commands::{Context, Error, Fault, Instruction};
 use domain::kernel::Recorded;
+use futures::FutureExt;
+use projections::runtime::said;
 use uuid::Uuid;
 
 use super::change::Change;
 use super::{Reactor, Task};
-use crate::subscription::Host;
-
-/// How often a command that meets a conflict is tried before its event is parked.
-const TRIES: u32 = 20;
+use crate::subscription::halving::TRIES;
+use crate::subscription::{Host, standing};
 
 /// Does what follows; what is to be written once it is done. An event that is held back is only parked.
 pub(super) async fn answer(host: &Host, reactor: &Reactor, task: &Task, held: bool) -> Vec<Change> {
@@ -29,7 +30,7 @@ pub(super) async fn answer(host: &Host, reactor: &Reactor, task: &Task, held: bo
             if *unparked {
                 changes.push(Change::Unpark { position: event.position });
             }
-            match react(host, reactor, event).await {
+            match unharmed(react(host, reactor, event)).await {
                 Ok(more) => changes.extend(more),
                 Err(reason) => changes.push(Change::Park { event: event.clone(), reason }),
             }
@@ -39,7 +40,7 @@ pub(super) async fn answer(host: &Host, reactor: &Reactor, task: &Task, held: bo
             let mut changes =
                 vec![Change::Fired { workspace: *workspace, key: key.clone(), due_at: *due_at }];
             let event = cause_of(host, *cause).await;
-            match fire(host, reactor, &event, key, *due_at).await {
+            match unharmed(fire(host, reactor, &event, key, *due_at)).await {
                 Ok(more) => changes.extend(more),
                 // Unparked, the cause is answered anew, and sets its deadline again.
                 Err(reason) => changes.push(Change::Park { event, reason }),
@@ -53,6 +54,23 @@ pub(super) async fn answer(host: &Host, reactor: &Reactor, task: &Task, held: bo
 async fn react(host: &Host, reactor: &Reactor, event: &Recorded) -> Result<Vec<Change>, String> {
     let instructions = reactor.react(event).await.map_err(|e| e.to_string())?;
     instruct(host, reactor, event, reactor.name(), instructions).await
+}
+
+/// What follows, or why nothing does. A panic is the event's, like whatever else it makes the code do: it stops no
+/// other.
+async fn unharmed(
+    reaction: impl Future<Output = Result<Vec<Change>, String>>,
+) -> Result<Vec<Change>, String> {
+    let reacted = AssertUnwindSafe(reaction).catch_unwind().await;
+    reacted.unwrap_or_else(|panic| Err(format!("the reaction failed: {}", said(&*panic))))
+}
+
+/// Why an instruction came to nothing.
+fn why(error: &Error) -> String {
+    match error {
+        Error::Internal(source) => Fault::of(&**source).to_string(),
+        error => error.to_string(),
+    }
 }
 
 /// The event that set a deadline. It is in the log, so it is waited for until the log answers.
@@ -119,7 +137,7 @@ async fn instruct(
                             .identified(id);
                     cx.correlation = correlation;
                     cx.causation = Some(cause.event_id);
-                    match execute(&cx, &*act).await {
+                    match execute(host, reactor.name(), &cx, &*act).await {
                         Ok(()) => {
                             next = then.map(|then| *then);
                             id = Uuid::new_v5(&id, b"then");
@@ -136,7 +154,7 @@ async fn instruct(
                                 "an instruction was refused; nothing follows from it"
                             ),
                         },
-                        Err(error) => return Err(error.to_string()),
+                        Err(error) => return Err(why(&error)),
                     }
                 }
             }
@@ -145,15 +163,19 @@ async fn instruct(
     Ok(changes)
 }
 
-/// Executes, patiently: what cannot be tried now is tried again, with the same id.
-async fn execute(cx: &Context, act: &dyn commands::Act) -> Result<(), Error> {
+/// Executes, patiently: what cannot be tried now is tried again, with the same id. Who has lost against others is as
+/// little to blame as who finds no database.
+async fn execute(host: &Host, name: &str, cx: &Context, act: &dyn commands::Act) -> Result<(), Error> {
     let mut pause = Duration::from_millis(10);
-    let mut conflicts = 0;
+    let mut tries = 0;
     loop {
         match cx.execute_all(&[act]).await {
             Ok(_) => return Ok(()),
-            Err(Error::Conflict { .. }) if conflicts < TRIES => conflicts += 1,
-            Err(Error::Unavailable(_)) => {}
+            Err(Error::Conflict { .. }) => {}
+            Err(Error::Unavailable(source)) => {
+                standing::failed(host.log.store().pool(), name, &Fault::of(&*source)).await;
+            }
+            Err(Error::Internal(_)) if tries + 1 < TRIES => tries += 1,
             Err(error) => return Err(error),
         }
         tokio::time::sleep(pause).await;

@@ -2,13 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use domain::kernel::Recorded;
 use projections::{Failure, Projector, Schema};
 use sqlx::{Connection, PgConnection};
+use tokio_util::sync::CancellationToken;
 
-use crate::subscription::batch::{TRIES, WAITS_BEHIND, keys_of, sort_out};
+use crate::subscription::batch::{WAITS_BEHIND, keys_of, sort_out};
+use crate::subscription::checkpoint::Moved;
+use crate::subscription::halving::{self, Part, Sink, fault};
 use crate::subscription::parked::Parked;
+
+/// How long a shortage of the database is waited out.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An event that could not be folded, or waits behind one.
 #[derive(Clone)]
@@ -68,6 +76,9 @@ impl Fold {
     }
 
     /// Folds and writes the next events, which go up to a position; what cannot be folded waits.
+    ///
+    /// # Errors
+    /// What is not the events' own; a shortage is waited out for some time first.
     pub async fn take_in(
         &mut self,
         connection: &mut PgConnection,
@@ -75,62 +86,63 @@ impl Fold {
         upto: i64,
     ) -> anyhow::Result<()> {
         self.events += events.len() as u64;
-        let (mut parts, mut tries) = (vec![events], 0);
-        while let Some(events) = parts.pop() {
-            let failure = match self.write(connection, &events).await {
-                Ok(()) => {
-                    tries = 0;
-                    continue;
-                }
-                Err(failure) => failure,
-            };
-            self.view.rolled_back();
-            match failure {
-                Failure::Event { position, reason } => {
-                    let (culprit, others): (Vec<_>, _) =
-                        events.into_iter().partition(|event| event.position == position);
-                    culprit.into_iter().for_each(|culprit| self.park(culprit, reason.to_string()));
-                    parts.push(others);
-                }
-                Failure::Database(error) if error.as_database_error().is_none() => return Err(error.into()),
-                failure => match events.as_slice() {
-                    [] => return Err(failure.into()),
-                    [culprit] if tries == TRIES => self.park(culprit.clone(), failure.to_string()),
-                    [_] => {
-                        tries += 1;
-                        parts.push(events);
-                    }
-                    _ => {
-                        let (first, second) = events.split_at(events.len() / 2);
-                        parts.extend([second.to_vec(), first.to_vec()]);
-                    }
-                },
-            }
-        }
+        let never = CancellationToken::new();
+        halving::write(&mut Shadow { fold: self, connection }, events, upto, true, &never).await?;
         self.position = upto;
         Ok(())
     }
+}
 
-    async fn write(
-        &mut self,
-        connection: &mut PgConnection,
-        events: &[Arc<Recorded>],
-    ) -> Result<(), Failure> {
-        let (apply, wait) = sort_out(&*self.view, &mut self.parked, events)?;
-        let mut transaction = connection.begin().await?;
-        self.view.apply(&mut transaction, Schema::Next, &apply).await?;
+/// The tables that are made anew.
+struct Shadow<'a> {
+    fold: &'a mut Fold,
+    connection: &'a mut PgConnection,
+}
+
+impl Shadow<'_> {
+    async fn apply(&mut self, events: &[Arc<Recorded>]) -> Result<(), Failure> {
+        let mut transaction = self.connection.begin().await?;
+        self.fold.view.apply(&mut transaction, Schema::Next, events).await?;
         transaction.commit().await?;
-        self.view.committed();
-        for (event, keys) in wait {
-            let reason = WAITS_BEHIND.to_owned();
-            self.waiting.insert(event.position, Waiting { event, keys, reason });
-        }
         Ok(())
     }
+}
 
-    fn park(&mut self, event: Arc<Recorded>, reason: String) {
-        let keys = keys_of(&*self.view, &event);
-        self.parked.hold(&keys, event.position);
-        self.waiting.insert(event.position, Waiting { event, keys, reason });
+#[async_trait]
+impl Sink for Shadow<'_> {
+    async fn write(&mut self, part: &Part) -> Result<Moved, Failure> {
+        let (apply, wait) = sort_out(&*self.fold.view, &mut self.fold.parked, &part.events)?;
+        let until = Instant::now() + PATIENCE;
+        let mut pause = Duration::from_millis(10);
+        while let Err(failure) = self.apply(&apply).await {
+            // What has taken hours is not given up for a disk that is full for a minute. With the connection, all is
+            // lost.
+            let answered =
+                matches!(&failure, Failure::Database(error) if error.as_database_error().is_some());
+            if fault(&failure).is_permanent() || !answered || Instant::now() > until {
+                return Err(failure);
+            }
+            self.fold.view.rolled_back();
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+        self.fold.view.committed();
+        let waits = wait.into_iter().map(|(event, keys)| (event, keys, WAITS_BEHIND.to_owned()));
+        let culprits = part.culprits.iter();
+        let culprits =
+            culprits.map(|(event, why)| (event.clone(), keys_of(&*self.fold.view, event), why.clone()));
+        for (event, keys, reason) in waits.chain(culprits.collect::<Vec<_>>()) {
+            self.fold.waiting.insert(event.position, Waiting { event, keys, reason });
+        }
+        Ok(Moved::Yes)
+    }
+
+    fn rolled_back(&mut self) {
+        self.fold.view.rolled_back();
+    }
+
+    fn hold(&mut self, culprit: &Recorded) {
+        let keys = keys_of(&*self.fold.view, culprit);
+        self.fold.parked.hold(&keys, culprit.position);
     }
 }

@@ -12,15 +12,18 @@ use api::app::{App, Parts};
 use api::key::{Key, KeyRing, Remembering};
 use api::limits::Limits;
 use api::page::Cursors;
-use api::port::{Dependency, Freshness, SubscriptionState, Subscriptions};
+use api::platform::health::Movement;
+use api::port::{Dependency, Freshness, Standstill, SubscriptionState, Subscriptions};
 use async_trait::async_trait;
 use commands::EventStore;
+use commands::clock::Clock;
 use commands::identity::{api_key, workspace};
 use commands::port::payment::PaymentGateway;
 use domain::ids::{ApiKeyId, WorkspaceId};
 use infra::config::Http;
 use infra::relay::RelayState;
 use infra::subscription::checkpoint;
+use infra::subscription::standing::{self, Standing};
 use infra::telemetry;
 use sqlx::PgPool;
 use tokio::sync::watch;
@@ -52,9 +55,11 @@ pub(super) fn app(
     relayed: Option<watch::Receiver<RelayState>>,
 ) -> anyhow::Result<App> {
     let keys = Arc::new(Remembering::new(Keys(base.store.clone())));
+    let subscriptions: Arc<dyn Subscriptions> =
+        Arc::new(Standings { pool: base.pool.clone(), clock: base.clock.clone(), relayed: relayed.clone() });
     let mut parts = Parts {
         freshness: Arc::new(Checkpoints(base.pool.clone())),
-        subscriptions: Arc::new(Standings { pool: base.pool.clone(), relayed: relayed.clone() }),
+        subscriptions: subscriptions.clone(),
         exposition: Arc::new(|| telemetry::metrics().render()),
         cursors: Cursors::signed_with(&secret_of(&base.config.cursor_key_file())?),
         limits: limits(&base.config.http),
@@ -63,6 +68,7 @@ pub(super) fn app(
     if let Some(relayed) = relayed {
         parts.dependencies.push(Arc::new(Kafka(relayed)));
     }
+    parts.dependencies.push(Arc::new(Movement(subscriptions)));
     // Where no secret is agreed on, it is one that nobody knows: every notice is refused.
     if let Some(agreed) = &base.config.gateway.webhook_secret {
         agreed.reveal().clone_into(&mut parts.webhook_secret);
@@ -99,26 +105,36 @@ impl Freshness for Checkpoints {
     }
 }
 
+#[derive(Clone)]
 struct Standings {
     pool: PgPool,
+    clock: Arc<dyn Clock>,
     relayed: Option<watch::Receiver<RelayState>>,
 }
 
 #[async_trait]
 impl Subscriptions for Standings {
     async fn all(&self) -> commands::Result<Vec<SubscriptionState>> {
-        let (_, standings) = checkpoint::standings(&self.pool).await?;
-        let mut all: Vec<_> = standings
-            .into_iter()
-            .map(|s| SubscriptionState { name: s.name, position: s.position, lag: s.lag, parked: s.parked })
-            .collect();
+        let (_, standings) = standing::standings(&self.pool).await?;
+        let mut all: Vec<_> = standings.into_iter().map(state_of).collect();
         if let Some(relayed) = &self.relayed {
-            let RelayState { position, .. } = *relayed.borrow();
-            let lag = relayed.borrow().lag();
-            all.push(SubscriptionState { name: "relay".into(), position, lag, parked: 0 });
+            let relay = *relayed.borrow();
+            let stuck = relay.stuck.filter(|_| relay.lag() > 0).map(|(since, why)| Standstill {
+                since: self.clock.now() - since.elapsed(),
+                why: why.to_owned(),
+            });
+            let (position, lag) = (relay.position, relay.lag());
+            all.push(SubscriptionState { name: "relay".into(), position, lag, parked: 0, stuck });
         }
         Ok(all)
     }
+}
+
+/// A subscription's standing, as the API tells it.
+fn state_of(standing: Standing) -> SubscriptionState {
+    let Standing { name, position, lag, parked, stuck, .. } = standing;
+    let stuck = stuck.map(|stuck| Standstill { since: stuck.since, why: stuck.why });
+    SubscriptionState { name, position, lag, parked, stuck }
 }
 
 /// Kafka, as the relay of this process sees it.
@@ -139,7 +155,8 @@ impl Dependency for Kafka {
         if state.leading {
             Ok(format!("relayed up to position {}", state.position))
         } else {
-            Err("nothing is relayed at the moment; events wait in the log".into())
+            let why = state.stuck.map(|(_, why)| format!(" ({why})")).unwrap_or_default();
+            Err(format!("nothing is relayed at the moment{why}; events wait in the log"))
         }
     }
 }
