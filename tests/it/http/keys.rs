@@ -16,13 +16,20 @@ fn commands() -> Vec<(Method, String, bool)> {
             let mut path = path.clone();
             for of in keys.filter(|of| of["in"] == "path") {
                 let named = format!("{{{}}}", of["name"].as_str().unwrap());
-                path = path.replace(&named, of["schema"]["examples"][0].as_str().unwrap());
+                path = path.replace(&named, example(&document, &of["schema"]));
             }
             let method = method.to_uppercase().parse().unwrap();
             commands.push((method, path, key["required"] == true));
         }
     }
     commands
+}
+
+/// A value of this form.
+fn example<'a>(document: &'a Value, schema: &'a Value) -> &'a str {
+    let referred = schema["$ref"].as_str().and_then(|to| document.pointer(to.trim_start_matches('#')));
+    let schema = referred.unwrap_or(schema);
+    schema["examples"][0].as_str().or_else(|| schema["enum"][0].as_str()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
