@@ -100,6 +100,7 @@ make_cluster() {
   server "$bin/postgres" --single -D "$new" postgres >"$home/initdb.log" 2>&1 <<'SQL'
 CREATE ROLE mewayz_owner LOGIN CREATEDB
 CREATE ROLE mewayz_run LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS
+CREATE ROLE mewayz_vault LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS
 CREATE DATABASE mewayz OWNER mewayz_owner
 SQL
   if grep -E 'ERROR|FATAL' "$home/initdb.log"; then die "the roles could not be made"; fi
@@ -115,10 +116,23 @@ write_settings() {
   mv "$home/mewayz.conf" "$data/mewayz.conf"
 }
 
+# Roles that a cluster lacks which was made before there was a vault.
+add_roles() {
+  if [[ ! -x $bin/psql ]]; then return; fi
+  PGOPTIONS='-c client_min_messages=warning' "$bin/psql" -q --no-psqlrc "$(url postgres postgres)" >/dev/null <<'SQL'
+do $$ begin
+  if not exists (select from pg_roles where rolname = 'mewayz_vault') then create role mewayz_vault login; end if;
+end $$;
+SQL
+}
+
 start() {
   need_postgres
   make_home
-  if is_running; then return; fi
+  if is_running; then
+    add_roles
+    return
+  fi
   if [[ ! -d $data ]]; then make_cluster; fi
   # Left by a kill -9; its number may by now be another process's, and PostgreSQL would believe it.
   rm -f "$data/postmaster.pid"
@@ -128,6 +142,7 @@ start() {
     if server "$bin/pg_ctl" start --silent --wait --timeout=300 --pgdata="$data" --log="$log" \
       >/dev/null 2>"$home/pg_ctl.log" </dev/null; then
       say "PostgreSQL runs on 127.0.0.1:$(<"$port_file")"
+      add_roles
       return
     fi
     # Backends of a killed server may need a moment to see it; a port may have been taken in between.

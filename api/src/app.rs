@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use commands::EventStore;
 use commands::clock::Clock;
+use commands::port::Ports;
 use commands::port::payment::PaymentGateway;
+use commands::port::vault::Vault;
 use sqlx::PgPool;
 
 use crate::key::KeyRing;
@@ -30,6 +32,8 @@ pub struct Parts {
     pub cursors: Cursors,
     /// Who moves the money: asked what became of a charge that its webhook tells of.
     pub gateway: Arc<dyn PaymentGateway>,
+    /// The keys of personal data.
+    pub vault: Arc<dyn Vault>,
     /// What the gateway signs its webhooks with.
     pub webhook_secret: String,
     pub limits: Limits,
@@ -38,12 +42,7 @@ pub struct Parts {
 impl Parts {
     /// What every API needs, and where nothing else is said: the store's database, secrets that nobody knows (no
     /// cursor outlives the process, no notice is believed), and no word on read models and other subscriptions.
-    pub fn over(
-        store: EventStore,
-        clock: Arc<dyn Clock>,
-        keys: Arc<dyn KeyRing>,
-        gateway: Arc<dyn PaymentGateway>,
-    ) -> Self {
+    pub fn over(store: EventStore, clock: Arc<dyn Clock>, keys: Arc<dyn KeyRing>, ports: Ports) -> Self {
         let pool = store.pool().clone();
         Self {
             reads: pool.clone(),
@@ -57,7 +56,8 @@ impl Parts {
             store,
             clock,
             keys,
-            gateway,
+            gateway: ports.payment,
+            vault: ports.vault,
         }
     }
 }

@@ -69,5 +69,5 @@ fn next_poll(asked_after: TimeDelta) -> Option<TimeDelta> {
 /// Every effect.
 #[must_use]
 pub fn all(ports: &Ports) -> Vec<Box<dyn Effect>> {
-    [finance::effects(ports)].into_iter().flatten().collect()
+    [finance::effects(ports), identity::effects(ports)].into_iter().flatten().collect()
 }

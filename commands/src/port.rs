@@ -10,4 +10,5 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Ports {
     pub payment: Arc<dyn payment::PaymentGateway>,
+    pub vault: Arc<dyn vault::Vault>,
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+use crate::adapter::smtp::{self, Encryption};
 use layers::Layers;
 
 /// The options, checked.
@@ -25,6 +26,8 @@ pub struct Config {
     pub kafka: Kafka,
     pub http: Http,
     pub gateway: Gateway,
+    pub vault: Vault,
+    pub mail: Mail,
     pub subscriptions: Subscriptions,
     pub log: Log,
 }
@@ -93,6 +96,55 @@ pub struct Gateway {
     pub webhook_secret: Option<Secret>,
     #[serde(rename = "timeout_ms", deserialize_with = "milliseconds")]
     pub timeout: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vault {
+    /// As the vault's role; none: in the database.
+    #[serde(deserialize_with = "none_if_empty")]
+    pub url: Option<Secret>,
+    #[serde(deserialize_with = "none_if_empty")]
+    pub migrate_url: Option<Secret>,
+    #[serde(deserialize_with = "none_if_empty")]
+    pub key_file: Option<PathBuf>,
+    pub cached_keys: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    /// Host and port; none: no mail goes out.
+    #[serde(deserialize_with = "none_if_empty")]
+    pub server: Option<String>,
+    pub encryption: Encryption,
+    #[serde(deserialize_with = "none_if_empty")]
+    pub ca_file: Option<PathBuf>,
+    #[serde(deserialize_with = "none_if_empty")]
+    pub user: Option<String>,
+    #[serde(deserialize_with = "none_if_empty")]
+    pub password: Option<Secret>,
+    pub from: String,
+    #[serde(rename = "timeout_ms", deserialize_with = "milliseconds")]
+    pub timeout: Duration,
+}
+
+impl Mail {
+    /// What the mail adapter needs, if there is a server.
+    #[must_use]
+    pub fn options(&self) -> Option<smtp::Options> {
+        let (host, port) = self.server.as_ref()?.rsplit_once(':')?;
+        let password = self.password.as_ref().map(|password| password.reveal().to_owned());
+        Some(smtp::Options {
+            host: host.to_owned(),
+            port: port.parse().ok()?,
+            encryption: self.encryption,
+            ca_file: self.ca_file.clone(),
+            user: self.user.clone().map(|user| (user, password.unwrap_or_default())),
+            from: self.from.clone(),
+            timeout: self.timeout,
+        })
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -206,6 +258,7 @@ impl Config {
             ("http.body_time_ms", self.http.body_time),
             ("http.request_time_ms", self.http.request_time),
             ("gateway.timeout_ms", self.gateway.timeout),
+            ("mail.timeout_ms", self.mail.timeout),
         ] {
             layers.within(option, whole_ms(time), 100, 600_000);
         }
@@ -228,6 +281,16 @@ impl Config {
         layers.expect("gateway.url", is_http, "give a URL, as in http://127.0.0.1:8081");
         let long = self.gateway.webhook_secret.as_ref().is_none_or(|secret| secret.reveal().len() >= 24);
         layers.expect("gateway.webhook_secret", long, "give at least 24 characters, or none");
+
+        layers.expect("vault.url", self.vault.url.as_ref().is_none_or(url), form);
+        layers.expect("vault.migrate_url", self.vault.migrate_url.as_ref().is_none_or(url), form);
+        layers.within("vault.cached_keys", self.vault.cached_keys, 0, 10_000_000);
+
+        let server = self.mail.server.as_deref().is_none_or(is_host_and_port);
+        layers.expect("mail.server", server, "give HOST:PORT, as in smtp.example.com:587");
+        layers.expect("mail.from", smtp::is_sender(&self.mail.from), "give NAME <ADDRESS>");
+        let alone = self.mail.user.is_some() || self.mail.password.is_none();
+        layers.expect("mail.password", alone, "it needs a mail.user");
 
         layers.within("subscriptions.lease_ms", whole_ms(self.subscriptions.lease), 100, 600_000);
         layers.within("subscriptions.session_ms", whole_ms(self.subscriptions.session), 1_000, 240_000);
@@ -265,6 +328,12 @@ impl Config {
     #[must_use]
     pub fn cursor_key_file(&self) -> PathBuf {
         self.http.cursor_key_file.clone().unwrap_or_else(|| self.data.join("cursor.key"))
+    }
+
+    /// The file of the epoch keys.
+    #[must_use]
+    pub fn vault_key_file(&self) -> PathBuf {
+        self.vault.key_file.clone().unwrap_or_else(|| self.data.join("vault.keys"))
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod adapter;
 pub mod config;
 pub mod gateway;
+pub mod inbox;
 pub mod log;
 pub mod relay;
 pub mod subscription;

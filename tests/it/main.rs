@@ -9,6 +9,9 @@ mod finance {
     mod refund;
 }
 mod http;
+mod identity {
+    mod vault;
+}
 mod intelligence {
     mod dashboard;
 }
@@ -16,6 +19,7 @@ mod promises {
     mod blame;
     mod caches;
     mod crash;
+    mod erasure;
     mod freshness;
     mod idempotency;
     mod import;

@@ -18,8 +18,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use commands::clock::{Clock, ManualClock};
 use commands::port::Ports;
-use commands::port::payment::PaymentGateway;
 use commands::port::payment::fake::FakeGateway;
+use commands::port::vault::fake::FakeVault;
 use commands::{Actor, Context, EventStore};
 use domain::ids::WorkspaceId;
 use infra::adapter::gateway::GatewayClient;
@@ -87,7 +87,9 @@ impl TestApp {
     /// With all read models, and these processes and effects.
     pub async fn reacting(reactors: Vec<Reactor>) -> Self {
         let ground = Ground::prepare().await;
-        Self::on(ground, Arc::new(FakeGateway::default()), None, reactors).await
+        let ports =
+            Ports { payment: Arc::new(FakeGateway::default()), vault: Arc::new(FakeVault::default()) };
+        Self::on(ground, ports, None, reactors).await
     }
 
     /// With all read models, and one more capability: its table, its view, its routes.
@@ -100,7 +102,9 @@ impl TestApp {
         sqlx::raw_sql(table).execute(&mut owner).await.expect("the table is made");
         ground.views.push(view);
         ground.routes = ground.routes.merge(routes);
-        Self::on(ground, Arc::new(FakeGateway::default()), None, Vec::new()).await
+        let ports =
+            Ports { payment: Arc::new(FakeGateway::default()), vault: Arc::new(FakeVault::default()) };
+        Self::on(ground, ports, None, Vec::new()).await
     }
 
     /// With all read models, processes and effects, and a gateway to which nothing bad happens.
@@ -117,17 +121,12 @@ impl TestApp {
         let gateway = ground.gateway(seed, faults).await;
         let address = format!("http://{}", gateway.address);
         let client = GatewayClient::new(&address, Duration::from_secs(10)).expect("an address");
-        let ports = Ports { payment: Arc::new(client) };
+        let ports = Ports { payment: Arc::new(client), vault: Arc::new(FakeVault::default()) };
         let reactors = Reactor::all(&ports);
-        Self::on(ground, ports.payment, Some(gateway), reactors).await
+        Self::on(ground, ports, Some(gateway), reactors).await
     }
 
-    async fn on(
-        ground: Ground,
-        client: Arc<dyn PaymentGateway>,
-        gateway: Option<Gateway>,
-        reactors: Vec<Reactor>,
-    ) -> Self {
+    async fn on(ground: Ground, ports: Ports, gateway: Option<Gateway>, reactors: Vec<Reactor>) -> Self {
         let Ground { database, clock, listener, views, routes, stop } = ground;
         let store = EventStore::open(database.pool.clone(), database.run.clone(), 10_000);
         let host = Host {
@@ -148,7 +147,7 @@ impl TestApp {
             freshness: checkpoints.clone(),
             subscriptions: checkpoints,
             webhook_secret: SECRET.to_owned(),
-            ..Parts::over(store.clone(), clock.clone(), Arc::new(keys.clone()), client)
+            ..Parts::over(store.clone(), clock.clone(), Arc::new(keys.clone()), ports)
         });
         let address = listener.local_addr().expect("it is bound");
         tokio::spawn(api::server::serve(listener, router_of(routes, app).0, Limits::default(), stop.clone()));

@@ -20,6 +20,7 @@ use crate::postgres::Server;
 /// Who owns the tables, and who works with them (made once per cluster, by the start script).
 const OWNER: &str = "mewayz_owner";
 const RUN: &str = "mewayz_run";
+const VAULT: &str = "mewayz_vault";
 /// The lock under which the template is made; any number will do that nobody else takes.
 const TEMPLATE_LOCK: i64 = 0x6d65_7761_797a;
 
@@ -33,6 +34,8 @@ pub struct TestDatabase {
     pub owner: PgConnectOptions,
     /// As the platform works.
     pub run: PgConnectOptions,
+    /// As the vault works.
+    pub vault: PgConnectOptions,
     pub pool: PgPool,
 }
 
@@ -69,9 +72,9 @@ impl TestDatabase {
         execute(&mut admin, &format!("create database {name} template {template} owner {OWNER}")).await;
         admin.close().await.expect("the connection closes");
         let as_role = |role| administrator.clone().username(role).database(&name);
-        let (owner, run) = (as_role(OWNER), as_role(RUN));
+        let (owner, run, vault) = (as_role(OWNER), as_role(RUN), as_role(VAULT));
         let pool = PgPoolOptions::new().max_connections(24).connect_lazy_with(run.clone());
-        Self { name, owner, run, pool }
+        Self { name, owner, run, vault, pool }
     }
 
     /// Its address for a process of its own, as the run-time role.
@@ -105,6 +108,11 @@ async fn template(administrator: &PgConnectOptions) -> String {
         .await
         .expect("the catalogue answers");
     if !made {
+        // A server that was set up before there was a vault lacks its role.
+        let role = format!(
+            "do $$ begin if not exists (select from pg_roles where rolname = '{VAULT}') then create role {VAULT} login; end if; end $$"
+        );
+        execute(&mut admin, &role).await;
         let half = format!("{name}_half");
         execute(&mut admin, &format!("drop database if exists {half} with (force)")).await;
         execute(&mut admin, &format!("create database {half} owner {OWNER}")).await;

@@ -64,6 +64,23 @@ impl Server {
         url.trim().parse::<PgConnectOptions>().expect("an address of PostgreSQL").disable_statement_logging()
     }
 
+    /// Every file of it: tables, WAL, logs.
+    ///
+    /// # Panics
+    /// If it was never started.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let home = self.0.path().join("postgres").canonicalize().expect("it has started");
+        let (mut folders, mut files) = (vec![home], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder can be read") {
+                let path = entry.expect("a folder can be read").path();
+                if path.is_dir() { folders.push(path) } else { files.push(path) }
+            }
+        }
+        files
+    }
+
     /// From now on nothing is on disk but what somebody waits for, and what comes before that.
     ///
     /// # Panics

@@ -1,7 +1,7 @@
 //! Process: the platform as processes of their own, which a test may kill, stop and start again.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -170,6 +170,12 @@ impl Premises {
             folder: tempfile::tempdir().expect("a folder"),
             database,
         }
+    }
+
+    /// Where the platform keeps what is not in the database.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// `mewayz …`, to be started; its logs go to the file that `PROCESS_LOG` names.

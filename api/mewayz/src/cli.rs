@@ -14,7 +14,8 @@ use infra::subscription::Stopped;
 use infra::telemetry::{self, Logs};
 
 use crate::job::{
-    self, demo, gateway, import, key, parked, rebuild, relay, roles, simulate, status, workspace,
+    self, demo, gateway, import, inbox, key, parked, rebuild, relay, roles, simulate, status, vault,
+    workspace,
 };
 use roles::Role;
 
@@ -58,6 +59,8 @@ enum Job {
     React,
     /// A simulated payment gateway: a server of its own, with a book of its own
     Gateway(gateway::Options),
+    /// A mail server that delivers to nobody, and a page to read what came: for development
+    Inbox(inbox::Options),
     /// Make or update the tables
     Migrate,
     /// Make a read model anew from the log, compare it with the live one, and swap it in
@@ -66,6 +69,8 @@ enum Job {
     Workspace(workspace::Options),
     /// API keys: create, revoke, list
     Key(key::Options),
+    /// The keys of personal data: rotate what wraps them, destroy again what was erased
+    Vault(vault::Options),
     /// What could not be applied, and waits for a person
     Parked(parked::ListOptions),
     /// Try what is parked again, once its cause is mended
@@ -108,9 +113,9 @@ fn answer(cli: Cli) -> anyhow::Result<()> {
         }
         _ => {}
     }
-    // Customers need no database: they only know the platform's address.
-    let without =
-        matches!(job, Job::Simulate(_)).then(|| ("DATABASE_URL".to_owned(), "postgres://unused".to_owned()));
+    // Customers need no database, nor does an inbox: they only know the platform's address, if that.
+    let without = matches!(job, Job::Simulate(_) | Job::Inbox(_))
+        .then(|| ("DATABASE_URL".to_owned(), "postgres://unused".to_owned()));
     let config = Config::load(cli.config.as_deref(), without.into_iter().chain(std::env::vars()))?;
     match &job {
         Job::Demo(_) => {
@@ -136,10 +141,12 @@ async fn perform(job: Job, config: Config) -> anyhow::Result<()> {
         Job::Project => roles::run(config, &[Role::Project]).await,
         Job::React => roles::run(config, &[Role::React]).await,
         Job::Gateway(options) => gateway::run(config, options).await,
+        Job::Inbox(options) => inbox::run(config, options).await,
         Job::Migrate => job::migrate::run(&config).await,
         Job::Rebuild(options) => rebuild::run(config, options).await,
         Job::Workspace(options) => workspace::run(config, options).await,
         Job::Key(options) => key::run(config, options).await,
+        Job::Vault(options) => vault::run(config, options).await,
         Job::Parked(options) => parked::list(config, options).await,
         Job::Unpark(options) => parked::unpark(config, options).await,
         Job::Status(options) => status::run(config, options).await,

@@ -4,6 +4,7 @@ pub mod base;
 pub mod demo;
 pub mod gateway;
 pub mod import;
+pub mod inbox;
 pub mod key;
 pub mod migrate;
 pub mod parked;
@@ -12,6 +13,7 @@ pub mod relay;
 pub mod roles;
 pub mod simulate;
 pub mod status;
+pub mod vault;
 pub mod workspace;
 
 use std::io::Write;

@@ -22,8 +22,10 @@ const KNOWN: [(&str, &str); 5] = [
 ];
 
 /// Options that are one of a few words.
-const WORDS: [(&str, &[&str], &str); 1] =
-    [("log.format", &["auto", "json", "text"], "give auto, json or text")];
+const WORDS: [(&str, &[&str], &str); 2] = [
+    ("log.format", &["auto", "json", "text"], "give auto, json or text"),
+    ("mail.encryption", &["none", "starttls", "tls"], "give none, starttls or tls"),
+];
 
 /// What was given, and what is wrong with it.
 pub(super) struct Layers {

@@ -11,7 +11,9 @@ use api::routes::router_of;
 use async_trait::async_trait;
 use commands::EventStore;
 use commands::clock::SystemClock;
+use commands::port::Ports;
 use commands::port::payment::fake::FakeGateway;
+use commands::port::vault::fake::FakeVault;
 use domain::ids::WorkspaceId;
 use reqwest::{Method, RequestBuilder};
 pub use tests::answer::{Answer, send};
@@ -82,13 +84,15 @@ impl Server {
         let (keys, view) = (Keys::default(), View::default());
         let workspace = WorkspaceId::from_uuid(Uuid::now_v7());
         let key = keys.issue(workspace, &["*"]).reveal();
-        let (clock, gateway) = (Arc::new(SystemClock), Arc::new(FakeGateway::default()));
+        let clock = Arc::new(SystemClock);
+        let ports =
+            Ports { payment: Arc::new(FakeGateway::default()), vault: Arc::new(FakeVault::default()) };
         let app = App::new(Parts {
             freshness: Arc::new(view.clone()),
             subscriptions: Arc::new(view.clone()),
             exposition: Arc::new(|| "jars_total 1\n".to_owned()),
             limits: limits.clone(),
-            ..Parts::over(store, clock, Arc::new(keys.clone()), gateway)
+            ..Parts::over(store, clock, Arc::new(keys.clone()), ports)
         });
         let (router, _) = router_of(api::routes::routes().merge(jar::routes()), app);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

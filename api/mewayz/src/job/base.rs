@@ -8,6 +8,7 @@ use api::platform::health::MIGRATIONS;
 use commands::clock::{Clock, SystemClock};
 use commands::{Actor, Context, EventStore};
 use domain::ids::WorkspaceId;
+use infra::adapter::vault::PgVault;
 use infra::config::{Config, Secret};
 use infra::relay::RelayConfig;
 use sqlx::PgPool;
@@ -18,8 +19,12 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a transaction may stand still, in milliseconds. Nothing of ours does; a process that is stopped in the
 /// middle of one holds its subscription's row until the server ends the connection, and nobody could take over.
 const STANDSTILL: &str = "10000";
-/// Connections of a job that serves nobody.
+/// Connections of a job that serves nobody, and to the vault, whose keys are kept in memory.
 const FEW: u32 = 4;
+/// How long the vault has to answer: a request waits for it.
+const SOON: Duration = Duration::from_secs(3);
+/// The role that the vault works as.
+const VAULT: &str = "mewayz_vault";
 
 /// The options, and the database they name. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -59,6 +64,15 @@ impl Base {
         Ok(Self { config: Arc::new(config), pool, store, clock: Arc::new(SystemClock) })
     }
 
+    /// The keys of personal data. The platform starts without it, and works but for that data.
+    ///
+    /// # Errors
+    /// If its address is none.
+    pub fn vault(&self) -> anyhow::Result<Arc<PgVault>> {
+        let cached = self.config.vault.cached_keys.into();
+        Ok(PgVault::new(vault_pool(&self.config)?, &self.config.vault_key_file(), cached))
+    }
+
     /// What a job does in a workspace.
     #[must_use]
     pub fn context(&self, workspace: WorkspaceId, job: &'static str) -> Context {
@@ -77,6 +91,21 @@ impl Base {
             ..RelayConfig::default()
         })
     }
+}
+
+/// Where the vault is, not yet connected.
+///
+/// # Errors
+/// If its address is none.
+pub fn vault_pool(config: &Config) -> anyhow::Result<PgPool> {
+    let options = match &config.vault.url {
+        Some(url) => url.reveal().parse::<PgConnectOptions>()?,
+        None => config.database.url.reveal().parse::<PgConnectOptions>()?.username(VAULT),
+    };
+    let options = options
+        .application_name("mewayz vault")
+        .options([("idle_in_transaction_session_timeout", STANDSTILL)]);
+    Ok(PgPoolOptions::new().max_connections(FEW).acquire_timeout(SOON).connect_lazy_with(options))
 }
 
 /// Connects, or says where to and what to do. A free connection is waited for as long as `patience` says.

@@ -8,11 +8,15 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use commands::clock::SystemClock;
+use infra::adapter::smtp::Encryption;
 use infra::config::Config;
+use infra::inbox::Inbox;
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
@@ -49,7 +53,8 @@ pub async fn run(mut config: Config, options: Options) -> anyhow::Result<()> {
     migrate::migrate(&config).await?;
     let access = keys::prepare(&Base::of_job(config.clone()).await?).await?;
     let gateway = gateway(&mut config, &options.faults).await?;
-    let ended = live(config, &options, &access, stop.clone()).await;
+    let inbox = inbox(&mut config, &stop).await?;
+    let ended = live(config, &options, &access, inbox, stop.clone()).await;
     stop.cancel();
     if let Some(gateway) = gateway {
         end(gateway).await;
@@ -62,11 +67,12 @@ async fn live(
     config: Config,
     options: &Options,
     access: &Access,
+    inbox: Option<SocketAddr>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let running = roles::start(config.clone(), &Role::ALL, stop.clone()).await?;
     let address = running.address.context("the API answers somewhere")?;
-    let look = where_to_look(&config, address, access);
+    let look = where_to_look(&config, address, access, inbox);
     let key = std::fs::read_to_string(&access.demo_key)?;
     let customers = simulate::Options {
         orders: options.orders,
@@ -126,6 +132,20 @@ async fn gateway(config: &mut Config, faults: &str) -> anyhow::Result<Option<Chi
     Ok(Some(child))
 }
 
+/// Starts an inbox, unless the options name a mail server; the platform learns where it is.
+async fn inbox(config: &mut Config, stop: &CancellationToken) -> anyhow::Result<Option<SocketAddr>> {
+    if config.mail.server.is_some() {
+        return Ok(None);
+    }
+    let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+    let inbox = Inbox::bind(any, any, &config.data.join("inbox"), Arc::new(SystemClock)).await?;
+    let page = inbox.page_address()?;
+    config.mail.server = Some(inbox.smtp_address()?.to_string());
+    config.mail.encryption = Encryption::None;
+    tokio::spawn(inbox.run(stop.clone()));
+    Ok(Some(page))
+}
+
 /// The gateway ends with the pipe to it; one that does not is killed.
 async fn end(mut gateway: Child) {
     drop(gateway.stdin.take());
@@ -135,10 +155,14 @@ async fn end(mut gateway: Child) {
 }
 
 /// What a person wants to know now.
-fn where_to_look(config: &Config, address: SocketAddr, access: &Access) -> String {
+fn where_to_look(config: &Config, address: SocketAddr, access: &Access, inbox: Option<SocketAddr>) -> String {
     let Access { workspace, demo_key, platform_key } = access;
     let (demo_key, platform_key) = (demo_key.display(), platform_key.display());
     let logs = config.data.join("mewayz.log");
+    let mail = match inbox {
+        Some(page) => format!("read it at http://{page}"),
+        None => format!("goes to {}", config.mail.server.as_deref().unwrap_or_default()),
+    };
     let prefix = &config.kafka.prefix;
     let kafka = match &config.kafka.brokers {
         Some(brokers) => {
@@ -152,6 +176,7 @@ fn where_to_look(config: &Config, address: SocketAddr, access: &Access) -> Strin
 
   API documentation   http://{address}/api/docs
   Demo workspace      {workspace}; its key is in {demo_key}
+  Mail                {mail}
   Kafka topics        {kafka}
   Logs                {logs}
 

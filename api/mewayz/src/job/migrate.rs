@@ -2,14 +2,14 @@
 
 use anyhow::{Context as _, bail};
 use api::platform::health::MIGRATIONS;
-use infra::config::Config;
+use infra::config::{Config, Secret};
 use sqlx::PgPool;
 
 use super::base::{PATIENCE, connect};
 use super::say;
 
-/// The role that the platform runs as; migrations grant to it.
-const RUN: &str = "mewayz_run";
+/// The roles that the platform and its vault work as; migrations grant to them.
+const ROLES: [&str; 2] = ["mewayz_run", "mewayz_vault"];
 
 /// Runs all migrations that have not run.
 ///
@@ -29,8 +29,19 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
 /// # Errors
 /// As [`run`].
 pub async fn migrate(config: &Config) -> anyhow::Result<usize> {
-    let (pool, _) = connect(config.database.owner_url(), 2, PATIENCE).await?;
-    must_have_role(&pool).await?;
+    let mut done = migrate_one(config.database.owner_url()).await?;
+    // A vault of its own has the same tables; all but its own stay empty.
+    if let Some(url) = config.vault.migrate_url.as_ref().or(config.vault.url.as_ref()) {
+        done += migrate_one(url).await?;
+    }
+    Ok(done)
+}
+
+async fn migrate_one(url: &Secret) -> anyhow::Result<usize> {
+    let (pool, _) = connect(url, 2, PATIENCE).await?;
+    for role in ROLES {
+        must_have_role(&pool, role).await?;
+    }
     let before = applied(&pool).await;
     MIGRATIONS.run(&pool).await.context("a migration failed")?;
     // So that the platform can tell, without the rights of the owner, whether it may start.
@@ -47,20 +58,20 @@ async fn applied(pool: &PgPool) -> usize {
 }
 
 /// Roles belong to the server, not to a database: they are made where that is allowed, else asked for.
-async fn must_have_role(pool: &PgPool) -> anyhow::Result<()> {
+async fn must_have_role(pool: &PgPool, role: &str) -> anyhow::Result<()> {
     let exists = async || {
-        sqlx::query_scalar!(r#"select exists (select from pg_roles where rolname = $1) as "exists!""#, RUN)
+        sqlx::query_scalar!(r#"select exists (select from pg_roles where rolname = $1) as "exists!""#, role)
             .fetch_one(pool)
             .await
     };
     if exists().await? {
         return Ok(());
     }
-    let made = sqlx::raw_sql("create role mewayz_run login").execute(pool).await;
+    let made = sqlx::raw_sql(&format!("create role {role} login")).execute(pool).await;
     if let Err(error) = made
         && !exists().await?
     {
-        bail!("the role {RUN} is missing; let an administrator run `create role {RUN} login` ({error})");
+        bail!("the role {role} is missing; let an administrator run `create role {role} login` ({error})");
     }
     Ok(())
 }

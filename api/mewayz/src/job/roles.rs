@@ -77,7 +77,8 @@ pub async fn start(config: Config, roles: &[Role], stop: CancellationToken) -> a
     let metrics = telemetry::metrics();
     let base = Base::of_role(config).await?;
     let gateway = GatewayClient::new(&base.config.gateway.url, base.config.gateway.timeout)?;
-    let ports = Ports { payment: Arc::new(gateway) };
+    let vault = base.vault()?;
+    let ports = Ports { payment: Arc::new(gateway), vault: vault.clone() };
     let mut tasks = JoinSet::new();
     let has = |role| roles.contains(&role);
 
@@ -98,7 +99,7 @@ pub async fn start(config: Config, roles: &[Role], stop: CancellationToken) -> a
     }
     let address = match has(Role::Api) {
         true => {
-            let app = http::app(&base, ports.payment, relayed)?;
+            let app = http::app(&base, ports, vault, relayed)?;
             Some(answer(&base.config.http, app, &stop, &mut tasks).await?)
         }
         false => None,

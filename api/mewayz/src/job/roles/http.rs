@@ -18,8 +18,9 @@ use async_trait::async_trait;
 use commands::EventStore;
 use commands::clock::Clock;
 use commands::identity::{api_key, workspace};
-use commands::port::payment::PaymentGateway;
+use commands::port::Ports;
 use domain::ids::{ApiKeyId, WorkspaceId};
+use infra::adapter::vault::PgVault;
 use infra::config::Http;
 use infra::relay::RelayState;
 use infra::subscription::checkpoint;
@@ -51,7 +52,8 @@ fn limits(http: &Http) -> Limits {
 
 pub(super) fn app(
     base: &Base,
-    gateway: Arc<dyn PaymentGateway>,
+    ports: Ports,
+    vault: Arc<PgVault>,
     relayed: Option<watch::Receiver<RelayState>>,
 ) -> anyhow::Result<App> {
     let keys = Arc::new(Remembering::new(Keys(base.store.clone())));
@@ -63,8 +65,9 @@ pub(super) fn app(
         exposition: Arc::new(|| telemetry::metrics().render()),
         cursors: Cursors::signed_with(&secret_of(&base.config.cursor_key_file())?),
         limits: limits(&base.config.http),
-        ..Parts::over(base.store.clone(), base.clock.clone(), keys, gateway)
+        ..Parts::over(base.store.clone(), base.clock.clone(), keys, ports)
     };
+    parts.dependencies.push(Arc::new(VaultAnswers(vault)));
     if let Some(relayed) = relayed {
         parts.dependencies.push(Arc::new(Kafka(relayed)));
     }
@@ -74,6 +77,24 @@ pub(super) fn app(
         agreed.reveal().clone_into(&mut parts.webhook_secret);
     }
     Ok(App::new(parts))
+}
+
+/// Whether personal data can be read.
+struct VaultAnswers(Arc<PgVault>);
+
+#[async_trait]
+impl Dependency for VaultAnswers {
+    fn name(&self) -> &'static str {
+        "vault"
+    }
+
+    fn is_optional(&self) -> bool {
+        true
+    }
+
+    async fn check(&self) -> Result<String, String> {
+        if self.0.is_heard() { Ok("answers".to_owned()) } else { Err("does not answer".to_owned()) }
+    }
 }
 
 /// Keys, as their streams and those of their workspaces say.
