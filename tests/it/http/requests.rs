@@ -101,7 +101,7 @@ async fn a_mistake_of_ours_is_a_problem_and_the_server_goes_on() {
 
 #[tokio::test]
 async fn a_request_has_its_time_and_no_more() {
-    let server = Server::with(Limits { request_time: Duration::from_millis(200), ..Limits::default() }).await;
+    let server = Server::with(Limits { request_time: Duration::from_secs(1), ..Limits::default() }).await;
     let path = format!("/api/jars/{}/stick", server.jar().await);
     let answer = server.post(&path, "k", "").await;
     assert_eq!(answer.problem(), (503, "timeout".into()));
