@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use cqrs_es::event_sink::EventSink;
-use domain::ids::WorkspaceId;
 use domain::kernel::{Event, Sourced, cqrs_es};
 use serde_json::Value;
 
 use crate::error::{Error, Refused, Result, capability};
-use crate::store::{EventStore, Loaded, stream};
+use crate::store::Loaded;
+use crate::store::turn::{Ground, Made};
 
 mod in_turn;
 
@@ -39,7 +39,7 @@ pub trait Act: Debug + Send + Sync {
         None
     }
     /// Loads the aggregate and lets it decide.
-    async fn decide(&self, store: &EventStore, workspace: WorkspaceId) -> Result<Decided>;
+    async fn decide(&self, ground: &mut Ground<'_>) -> Result<Decided>;
 }
 
 /// What an aggregate decided.
@@ -48,8 +48,8 @@ pub struct Decided {
     pub version: i64,
     pub events: Vec<DecidedEvent>,
     pub refusal: Option<Refused>,
-    /// Puts the aggregate, as it is after the events, into the store's cache.
-    pub remember: Box<dyn FnOnce(&EventStore) + Send>,
+    /// The aggregate as it is after the events.
+    pub made: Made,
 }
 
 /// An event before it has an id and a place.
@@ -84,32 +84,26 @@ impl<A: Sourced> Act for On<A> {
         serde_json::to_value(&self.command).unwrap_or(Value::Null)
     }
 
-    async fn decide(&self, store: &EventStore, workspace: WorkspaceId) -> Result<Decided> {
-        let loaded = store.load::<A>(workspace, &self.id).await?;
-        self.decide_on(loaded, workspace).await
+    async fn decide(&self, ground: &mut Ground<'_>) -> Result<Decided> {
+        let loaded = ground.load::<A>(&self.id).await?;
+        self.decide_on(loaded).await
     }
 }
 
 impl<A: Sourced> On<A> {
-    async fn decide_on(&self, loaded: Loaded<A>, workspace: WorkspaceId) -> Result<Decided> {
+    async fn decide_on(&self, loaded: Loaded<A>) -> Result<Decided> {
         let Loaded { state, version } = loaded;
-        let mut next = A::clone(&state);
+        // What the command before this one has left is changed in place.
+        let mut next = Arc::unwrap_or_clone(state);
         let sink = EventSink::default();
+        // Refused, it is as it was.
         let refusal = next.handle(self.command.clone(), &(), &sink).await.err();
-        if let Some(refusal) = refusal {
-            let refusal = Some(Refused::by(A::NAME, &refusal));
-            return Ok(Decided { version, events: Vec::new(), refusal, remember: Box::new(|_| {}) });
-        }
+        let refusal = refusal.map(|refusal| Refused::by(A::NAME, &refusal));
         let events: Vec<DecidedEvent> =
             sink.collect().await.iter().map(written).collect::<Result<_, _>>().map_err(Error::Refused)?;
         let reached = version + i64::try_from(events.len()).map_err(Error::unavailable)?;
-        let stream = stream(workspace, &self.id);
-        let remember = Box::new(move |store: &EventStore| {
-            if reached > version {
-                store.remember(stream, &Loaded { state: Arc::new(next), version: reached });
-            }
-        });
-        Ok(Decided { version, events, refusal: None, remember })
+        let made = Made { state: Arc::new(next), version: reached, keep: true };
+        Ok(Decided { version, events, refusal, made })
     }
 }
 
@@ -146,12 +140,12 @@ impl<A: Sourced> Act for OnNew<A> {
         self.on.command()
     }
 
-    async fn decide(&self, store: &EventStore, workspace: WorkspaceId) -> Result<Decided> {
+    async fn decide(&self, ground: &mut Ground<'_>) -> Result<Decided> {
         if self.supposed_new.swap(false, Ordering::Relaxed) {
-            let nothing = Loaded { state: Arc::new(A::default()), version: 0 };
-            return self.on.decide_on(nothing, workspace).await;
+            let supposed = ground.supposed_new::<A>(self.id())?;
+            return self.on.decide_on(supposed).await;
         }
-        self.on.decide(store, workspace).await
+        self.on.decide(ground).await
     }
 }
 
@@ -185,8 +179,8 @@ impl<A: Sourced> Act for AtVersion<A> {
         Some(self.version)
     }
 
-    async fn decide(&self, store: &EventStore, workspace: WorkspaceId) -> Result<Decided> {
-        self.on.decide(store, workspace).await
+    async fn decide(&self, ground: &mut Ground<'_>) -> Result<Decided> {
+        self.on.decide(ground).await
     }
 }
 

@@ -12,12 +12,13 @@ use domain::permission::{ALL, RESERVED, allow};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::act::{Act, On, OnNew};
+use crate::act::{Act, Decided, On, OnNew};
 use crate::clock::Clock;
 use crate::error::{Error, Refused, Result, capability};
-use crate::facts::{Facts, Made};
+use crate::facts::{Facts, Holds};
 use crate::store::appender::{Append, Appended, Entry, NewEvent};
-use crate::store::{EventStore, Loaded, Outcome, stream};
+use crate::store::turn::{Asker, Made};
+use crate::store::{EventStore, Loaded, Outcome, StreamKey, stream};
 
 /// How often a command decides anew because another process was faster.
 const RETRIES: u32 = 3;
@@ -209,15 +210,15 @@ impl Context {
                 let facts = Facts::of(self);
                 let made = make(facts.clone()).await;
                 let outdated = match facts.hold(Some(self.command_id), made).await {
-                    Ok(Made::Answered(hash, outcome)) => return self.same_as_before(&hash, outcome),
-                    Ok(Made::Of(acts)) => {
+                    Ok(Holds::Answered(hash, outcome)) => return self.same_as_before(&hash, outcome),
+                    Ok(Holds::Of(acts)) => {
                         let acts: Vec<&dyn Act> = acts.iter().map(|act| &**act).collect();
                         match self.act(&acts).await? {
                             Acted::Done(outcome) => return Ok(outcome),
                             Acted::Outdated(error) => error,
                         }
                     }
-                    Ok(Made::Outdated(error)) => error,
+                    Ok(Holds::Outdated(error)) => error,
                     Err(Error::Refused(refused)) => return self.refuse(refused).await,
                     Err(error) => return Err(error),
                 };
@@ -240,9 +241,9 @@ impl Context {
             let facts = Facts::of(self);
             let made = make(facts.clone()).await;
             match facts.hold(None, made).await? {
-                Made::Of(made) => return Ok(made),
-                Made::Outdated(error) if retries == RETRIES => return Err(error),
-                Made::Outdated(_) | Made::Answered(..) => retries += 1,
+                Holds::Of(made) => return Ok(made),
+                Holds::Outdated(error) if retries == RETRIES => return Err(error),
+                Holds::Outdated(_) | Holds::Answered(..) => retries += 1,
             }
         }
     }
@@ -270,53 +271,95 @@ impl Context {
     }
 
     async fn act(&self, acts: &[&dyn Act]) -> Result<Acted> {
-        let streams: Vec<_> =
+        let what = acts.first().expect("a command acts on something").aggregate();
+        let streams: Vec<StreamKey> =
             acts.iter().map(|act| (act.aggregate(), stream(self.workspace, act.id()))).collect();
-        let _turn = self.store.turn(&streams).await;
-
         let mut retries = 0;
         loop {
-            let mut decided = Vec::with_capacity(acts.len());
-            for act in acts {
-                decided.push(act.decide(&self.store, self.workspace).await?);
-            }
-            for (act, (decided, stream)) in acts.iter().zip(decided.iter().zip(&streams)) {
-                if act.at().is_some_and(|version| version != decided.version) {
-                    self.store.doubt(stream);
-                    return Ok(Acted::Outdated(Error::conflict(act.aggregate(), decided.version)));
+            let tried = match acts {
+                [act] if self.if_match.is_none() && act.at().is_none() => {
+                    self.try_in_line(*act, streams[0].clone()).await?
                 }
-            }
-            let version = decided[0].version;
-            let current = if let Some(expected) = self.if_match.filter(|&expected| expected != version) {
-                // That version may be the cache's. Whether the client is right, only the log knows.
-                let seen = self.store.look(Some(self.command_id), &streams[..1]).await?;
-                if let Some((hash, outcome)) = seen.answer {
-                    return self.same_as_before(&hash, outcome).map(Acted::Done);
-                }
-                let current = seen.versions[0];
-                if current != expected {
-                    return Err(Error::Stale { what: capability(acts[0].aggregate()), expected, current });
-                }
-                current
-            } else {
-                let (append, remember) = self.append_of(acts, decided);
-                match self.store.append(append, self.now()).await? {
-                    Appended::Done(outcome) => {
-                        if outcome.as_ref().is_ok_and(|outcome| !outcome.replayed) {
-                            remember.into_iter().for_each(|remember| remember(&self.store));
-                        }
-                        return outcome.map(Acted::Done).map_err(Error::Refused);
-                    }
-                    Appended::KeyReused => return Err(Error::KeyReused),
-                    Appended::Conflict { current } => current,
-                }
+                _ => self.try_alone(acts, &streams).await?,
             };
-            streams.iter().for_each(|stream| self.store.doubt(stream));
-            if retries == RETRIES {
-                return Err(Error::conflict(acts[0].aggregate(), current));
+            match tried {
+                Tried::Done(outcome) => return Ok(Acted::Done(outcome)),
+                Tried::Outdated(error) => return Ok(Acted::Outdated(error)),
+                // Others get on, and at the latest once they are done it is this one's turn.
+                Tried::Baseless => {}
+                Tried::Conflict { current } if retries == RETRIES => {
+                    return Err(Error::conflict(what, current));
+                }
+                Tried::Conflict { .. } => retries += 1,
             }
-            retries += 1;
         }
+    }
+
+    /// Decides one command on what those before it make of the aggregate, and appends it with them.
+    async fn try_in_line(&self, act: &dyn Act, stream: StreamKey) -> Result<Tried> {
+        let mut turn = self.store.turn(&stream, self.asker()).await;
+        turn.make_room(&stream, self.command_id).await;
+        let decided = act.decide(&mut turn.ground(self.workspace)).await?;
+        let (append, mut made) = self.append_of(&[act], vec![decided]);
+        let made = made.pop().expect("what it decided");
+        self.tried(turn.append(stream, append, self.now(), made).await?)
+    }
+
+    /// Decides on what is in the log and nothing else: several streams, or one at a version that was named.
+    async fn try_alone(&self, acts: &[&dyn Act], streams: &[StreamKey]) -> Result<Tried> {
+        let mut turns = self.store.turns(streams, self.asker()).await;
+        let turn = turns.first_mut().expect("there is a stream");
+        let mut decided = Vec::with_capacity(acts.len());
+        for act in acts {
+            decided.push(act.decide(&mut turn.ground(self.workspace)).await?);
+        }
+        for (act, (decided, stream)) in acts.iter().zip(decided.iter().zip(streams)) {
+            if act.at().is_some_and(|version| version != decided.version) {
+                self.store.doubt(stream);
+                return Ok(Tried::Outdated(Error::conflict(act.aggregate(), decided.version)));
+            }
+        }
+        if let Some(expected) = self.if_match.filter(|&expected| expected != decided[0].version) {
+            // That version may be the cache's. Whether the client is right, only the log knows.
+            let seen = self.store.look(Some(self.command_id), &streams[..1]).await?;
+            if let Some((hash, outcome)) = seen.answer {
+                return self.same_as_before(&hash, outcome).map(Tried::Done);
+            }
+            let current = seen.versions[0];
+            if current != expected {
+                return Err(Error::Stale { what: capability(acts[0].aggregate()), expected, current });
+            }
+            self.store.doubt(&streams[0]);
+            return Ok(Tried::Conflict { current });
+        }
+        let (append, made) = self.append_of(acts, decided);
+        let appended = self.store.append(append, self.now()).await?;
+        match &appended {
+            Appended::Done(Ok(outcome)) if !outcome.replayed => {
+                streams
+                    .iter()
+                    .cloned()
+                    .zip(made)
+                    .for_each(|(stream, made)| self.store.remember(stream, made));
+            }
+            // Where one refuses, nothing of the others has happened.
+            Appended::Done(Err(_)) => {}
+            _ => streams.iter().for_each(|stream| self.store.doubt(stream)),
+        }
+        self.tried(appended)
+    }
+
+    fn tried(&self, appended: Appended) -> Result<Tried> {
+        match appended {
+            Appended::Done(outcome) => outcome.map(Tried::Done).map_err(Error::Refused),
+            Appended::KeyReused => Err(Error::KeyReused),
+            Appended::Baseless => Ok(Tried::Baseless),
+            Appended::Conflict { current } => Ok(Tried::Conflict { current }),
+        }
+    }
+
+    fn asker(&self) -> Asker {
+        if matches!(self.actor, Actor::Key(_)) { Asker::Client } else { Asker::Platform }
     }
 
     /// The answer of a command that was answered before.
@@ -338,14 +381,14 @@ impl Context {
         match self.store.append(append, self.now()).await? {
             Appended::Done(outcome) => outcome.map_err(Error::Refused),
             Appended::KeyReused => Err(Error::KeyReused),
-            Appended::Conflict { .. } => unreachable!("it acts on nothing"),
+            Appended::Conflict { .. } | Appended::Baseless => unreachable!("it acts on nothing"),
         }
     }
 
-    fn append_of(&self, acts: &[&dyn Act], decided: Vec<crate::act::Decided>) -> (Append, Vec<Remember>) {
+    fn append_of(&self, acts: &[&dyn Act], decided: Vec<Decided>) -> (Append, Vec<Made>) {
         let refusal = decided.iter().find_map(|decided| decided.refusal.clone());
         let effective_at = self.effective_at.unwrap_or_else(|| self.now());
-        let (mut entries, mut remember) = (Vec::with_capacity(acts.len()), Vec::with_capacity(acts.len()));
+        let (mut entries, mut made) = (Vec::with_capacity(acts.len()), Vec::with_capacity(acts.len()));
         for (act, decided) in acts.iter().zip(decided) {
             let metadata = self.metadata(act.name());
             let events = if refusal.is_some() { Vec::new() } else { decided.events };
@@ -365,7 +408,7 @@ impl Context {
                     })
                     .collect(),
             });
-            remember.push(decided.remember);
+            made.push(decided.made);
         }
         let append = Append {
             command_id: self.command_id,
@@ -376,7 +419,7 @@ impl Context {
             workspace: self.workspace.uuid(),
             entries,
         };
-        (append, remember)
+        (append, made)
     }
 
     fn metadata(&self, command: String) -> String {
@@ -394,11 +437,20 @@ impl Context {
     }
 }
 
-type Remember = Box<dyn FnOnce(&EventStore) + Send>;
+/// What one try came to.
+enum Tried {
+    Done(Outcome),
+    /// Something is not at the version that a command on it was made of; what to say of that.
+    Outdated(Error),
+    Conflict {
+        current: i64,
+    },
+    /// What it was decided on came to nothing.
+    Baseless,
+}
 
 /// What acting came to.
 enum Acted {
     Done(Outcome),
-    /// Something is not at the version that a command on it was made of; what to say of that.
     Outdated(Error),
 }

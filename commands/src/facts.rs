@@ -29,7 +29,7 @@ pub struct Facts {
 }
 
 /// What became of something that was made of facts.
-pub(crate) enum Made<T> {
+pub(crate) enum Holds<T> {
     /// It is made of what is so.
     Of(T),
     /// The command was answered before; with the hash of its request.
@@ -59,18 +59,18 @@ impl Facts {
 
     /// Whether what was made of them, or refused because of them, is made of what is so; for a command, also whether
     /// that was answered before.
-    pub(crate) async fn hold<T>(self, command: Option<Uuid>, made: Result<T>) -> Result<Made<T>> {
+    pub(crate) async fn hold<T>(self, command: Option<Uuid>, made: Result<T>) -> Result<Holds<T>> {
         let cached = std::mem::take(&mut *self.cached.lock().expect("nobody panics with it"));
         let (streams, versions): (Vec<StreamKey>, Vec<i64>) = cached.into_iter().unzip();
         let made = match made {
             // The append finds out whether the command was answered before.
-            Ok(made) if streams.is_empty() => return Ok(Made::Of(made)),
+            Ok(made) if streams.is_empty() => return Ok(Holds::Of(made)),
             Err(error @ (Error::Unavailable(_) | Error::Forbidden(_))) => return Err(error),
             made => made,
         };
         let seen = self.store.look(command, &streams).await?;
         if let Some((hash, outcome)) = seen.answer {
-            return Ok(Made::Answered(hash, outcome));
+            return Ok(Holds::Answered(hash, outcome));
         }
         let mut changed = None;
         for ((stream, version), current) in streams.iter().zip(versions).zip(seen.versions) {
@@ -80,8 +80,8 @@ impl Facts {
             }
         }
         match changed {
-            Some(changed) => Ok(Made::Outdated(changed)),
-            None => made.map(Made::Of),
+            Some(changed) => Ok(Holds::Outdated(changed)),
+            None => made.map(Holds::Of),
         }
     }
 }

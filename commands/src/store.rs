@@ -2,17 +2,18 @@
 //!
 //! A stream is `(aggregate type, <workspace>/<id>)`; that text is built here and nowhere else, so no command can
 //! reach another workspace's stream. Aggregates are kept in a bounded cache; an append with a stale one is found
-//! by its expected version. Commands on one stream take turns within a process.
+//! by its expected version. Commands on one stream take turns within a process ([`turn`]).
 
 pub mod appender;
 mod streams;
+pub mod turn;
 
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use cqrs_es::persist::PersistedEventRepository;
 use domain::ids::WorkspaceId;
 use domain::kernel::{Event, Recorded, RecordedRow, Sourced, cqrs_es};
@@ -22,14 +23,13 @@ use postgres_es::PostgresEventRepository;
 use serde::{Serialize, Serializer};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
-use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::error::{Error, Refused, Result};
 use appender::{Append, Appended, Appender};
+use turn::{Made, Turns};
 
-/// Streams that share a lock only wait a little longer; more locks than commands under way keep that rare.
-const TURNS: usize = 4096;
 /// How many aggregates the cache holds, unless told otherwise.
 pub const CACHED_AGGREGATES: u64 = 20_000;
 /// How many events are read at once of a stream that others have written to.
@@ -116,8 +116,7 @@ struct Inner {
     repository: PostgresEventRepository,
     appender: Appender,
     cache: moka::sync::Cache<StreamKey, Cached>,
-    turns: Vec<Mutex<()>>,
-    hasher: RandomState,
+    turns: Turns,
     newest: watch::Receiver<i64>,
 }
 
@@ -137,8 +136,7 @@ impl EventStore {
             pool,
             appender: Appender::start(options, newest),
             cache: moka::sync::Cache::new(cached_aggregates),
-            turns: (0..TURNS).map(|_| Mutex::new(())).collect(),
-            hasher: RandomState::new(),
+            turns: Turns::new(),
             newest: seen,
         }))
     }
@@ -251,9 +249,10 @@ impl EventStore {
     }
 
     /// Keeps an aggregate as it is after what was just appended.
-    pub(crate) fn remember<A: Sourced>(&self, stream: String, loaded: &Loaded<A>) {
-        let state: Arc<dyn Any + Send + Sync> = loaded.state.clone();
-        self.0.cache.insert((A::NAME, stream), Cached { state, version: loaded.version, doubted: false });
+    pub(crate) fn remember(&self, stream: StreamKey, Made { state, version, keep }: Made) {
+        if keep && version > 0 {
+            self.0.cache.insert(stream, Cached { state, version, doubted: false });
+        }
     }
 
     /// What is kept of this stream is behind the log: before it is used again, the log is read.
@@ -264,28 +263,18 @@ impl EventStore {
         });
     }
 
-    /// Waits for its turn on the streams; the turn lasts as long as what is returned.
-    pub(crate) async fn turn(&self, streams: &[StreamKey]) -> Vec<MutexGuard<'_, ()>> {
-        let mut places: Vec<usize> = streams
-            .iter()
-            .map(|stream| usize::try_from(self.0.hasher.hash_one(stream) % TURNS as u64).unwrap_or_default())
-            .collect();
-        // In one order for everybody, so that two commands on the same streams cannot block each other.
-        places.sort_unstable();
-        places.dedup();
-        let mut turns = Vec::with_capacity(places.len());
-        for place in places {
-            turns.push(self.0.turns[place].lock().await);
-        }
-        turns
-    }
-
     /// Appends one command's events, all or nothing (see [`appender`]).
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn append(&self, append: Append, at: chrono::DateTime<chrono::Utc>) -> Result<Appended> {
-        self.0.appender.append(append, at).await
+    pub async fn append(&self, append: Append, at: DateTime<Utc>) -> Result<Appended> {
+        let answer = self.append_in_turn(vec![append], at).await.pop();
+        answer.unwrap_or_else(|| Err(Error::unavailable("the appender gave no answer")))
+    }
+
+    /// Appends commands that follow each other on one stream, see [`Appender::append`].
+    pub async fn append_in_turn(&self, commands: Vec<Append>, at: DateTime<Utc>) -> Vec<Result<Appended>> {
+        self.0.appender.append(commands, at).await
     }
 
     /// What a command was answered, if it ever was, and at which versions streams are, all as of one moment.
@@ -473,8 +462,8 @@ pub struct EventRow {
     pub event_version: String,
     pub payload: String,
     pub metadata: String,
-    pub recorded_at: chrono::DateTime<chrono::Utc>,
-    pub effective_at: chrono::DateTime<chrono::Utc>,
+    pub recorded_at: DateTime<Utc>,
+    pub effective_at: DateTime<Utc>,
 }
 
 impl From<EventRow> for Recorded {

@@ -10,6 +10,7 @@ mod counter;
 mod database;
 mod drive;
 mod figures;
+mod hot;
 mod http;
 mod kafka;
 mod latency;
@@ -27,7 +28,7 @@ use figures::Report;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What can be measured by itself.
-const SECTIONS: [&str; 7] = ["append", "load", "replay", "cost", "latency", "http", "memory"];
+const SECTIONS: [&str; 8] = ["append", "load", "hot", "replay", "cost", "latency", "http", "memory"];
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +88,9 @@ async fn measure() -> Result<()> {
     }
     if wanted("load") {
         load::measure(&server, settings, &mut report).await?;
+    }
+    if wanted("hot") {
+        hot::measure(&server, settings, &mut report).await?;
     }
     if wanted("replay") {
         replay::measure(&server, settings, &mut report).await?;

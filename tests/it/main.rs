@@ -21,6 +21,7 @@ mod promises {
     mod crash;
     mod erasure;
     mod freshness;
+    mod hot;
     mod idempotency;
     mod import;
     mod oversell;

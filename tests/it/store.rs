@@ -12,6 +12,8 @@ use domain::commerce::stock::{Stock, StockCommand};
 use domain::ids::WorkspaceId;
 use domain::kernel::Kind;
 use futures::future::join_all;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use sqlx::{Connection, PgConnection};
 use tests::database::TestDatabase;
 use tests::process::until;
@@ -349,7 +351,7 @@ async fn two_appenders_and_many_writers_leave_no_gap() {
                 shared = match store.append(contested, now()).await.unwrap() {
                     Appended::Done(answer) => answer.unwrap().version,
                     Appended::Conflict { current } => current,
-                    Appended::KeyReused => panic!("the id is new"),
+                    Appended::KeyReused | Appended::Baseless => panic!("the id is new, and follows nothing"),
                 };
             }
         })
@@ -461,4 +463,181 @@ async fn a_context_is_one_command() {
     let nothing = refused.execute::<Stock>("LAMP@main", receive(0)).await;
     assert!(matches!(nothing, Err(Error::Refused(_))), "{nothing:?}");
     assert!(matches!(refused.execute::<Stock>("LAMP@main", receive(1)).await, Err(Error::Spent)));
+}
+
+/// Commands on one stream, one event each, of which each was decided on what the one before it came to.
+fn in_turn(id: &str, from: i64, count: i64) -> Vec<Append> {
+    (from..from + count).map(|expected| command(1, &[(id, expected)], 1)).collect()
+}
+
+fn baseless(answers: impl IntoIterator<Item = Result<Appended, Error>>) -> usize {
+    let check = |answer| assert!(matches!(answer, Ok(Appended::Baseless)), "{answer:?}");
+    answers.into_iter().map(check).count()
+}
+
+#[tokio::test]
+async fn commands_that_follow_each_other_on_a_stream_are_one_append_with_an_answer_each() {
+    let database = TestDatabase::create().await;
+    let store = open(&database);
+    for from in [0, 5] {
+        let beside = command(2, &[(&format!("beside {from}"), 0)], 2);
+        let (answers, beside) =
+            tokio::join!(store.append_in_turn(in_turn("wheel", from, 5), now()), store.append(beside, now()));
+        for (version, answer) in (from + 1..).zip(answers) {
+            assert_eq!(outcome(answer).version, version);
+        }
+        outcome(beside);
+    }
+    assert_eq!(count(&store, "select count(distinct recorded_at) from events").await, 2);
+    let stored = "select count(*) from commands c join events e using (position)
+                  where c.subject = 'wheel' and c.version = e.sequence and c.refusal is null";
+    assert_eq!(count(&store, stored).await, 10);
+    assert_whole(&store).await;
+}
+
+#[tokio::test]
+async fn what_was_decided_on_what_was_not_taken_is_not_taken_either() {
+    let database = TestDatabase::create().await;
+    let store = open(&database);
+    let known = command(1, &[("wheel", 0)], 1);
+    let (repeat, mut altered) = (again(&known), again(&known));
+    altered.request_hash = b"another request".to_vec();
+    let first = outcome(store.append(known, now()).await);
+
+    // Known: it did not happen again, so those after it were decided on what is not so.
+    let mut commands = in_turn("wheel", 1, 4);
+    commands[1] = Append { entries: in_turn("wheel", 2, 1).remove(0).entries, ..repeat };
+    let beside = command(2, &[("beside", 0)], 1);
+    let (answers, beside) = tokio::join!(store.append_in_turn(commands, now()), store.append(beside, now()));
+    let mut answers = answers.into_iter();
+    assert_eq!(outcome(answers.next().unwrap()).version, 2);
+    assert_eq!(outcome(answers.next().unwrap()), Outcome { replayed: true, ..first });
+    assert_eq!(baseless(answers), 2);
+    outcome(beside);
+
+    let mut commands = in_turn("wheel", 2, 3);
+    commands[0] = Append { entries: in_turn("wheel", 2, 1).remove(0).entries, ..altered };
+    let mut answers = store.append_in_turn(commands, now()).await.into_iter();
+    assert!(matches!(answers.next().unwrap().unwrap(), Appended::KeyReused));
+    assert_eq!(baseless(answers), 2);
+
+    // Another has made the very version that the second expects: it is not the one that it was decided on.
+    let behind = in_turn("wheel", 1, 3);
+    let mut answers = store.append_in_turn(behind, now()).await.into_iter();
+    assert_eq!(conflict(answers.next().unwrap()), 2);
+    assert_eq!(baseless(answers), 2);
+    assert_eq!(count(&store, "select count(*) from events").await, 3);
+    assert_whole(&store).await;
+}
+
+#[tokio::test]
+async fn a_refusal_is_followed_like_any_other_command() {
+    let database = TestDatabase::create().await;
+    let store = open(&database);
+    let broken = || Refused {
+        kind: Kind::Conflict,
+        code: "wheel/broken".into(),
+        message: "it is broken".into(),
+        replayed: false,
+    };
+    let refusal = |version| Append { refusal: Some(broken()), ..command(1, &[("wheel", version)], 0) };
+    let commands = |version| {
+        vec![
+            refusal(version),
+            command(1, &[("wheel", version)], 2),
+            refusal(version + 2),
+            refusal(version + 2),
+            command(1, &[("wheel", version + 2)], 1),
+        ]
+    };
+    for version in [0, 3] {
+        let mut answers = store.append_in_turn(commands(version), now()).await.into_iter();
+        for reached in [None, Some(version + 2), None, None, Some(version + 3)] {
+            match (answers.next().unwrap().unwrap(), reached) {
+                (Appended::Done(Ok(outcome)), Some(reached)) => assert_eq!(outcome.version, reached),
+                (Appended::Done(Err(refused)), None) => assert_eq!(refused, broken()),
+                (other, _) => panic!("{other:?}"),
+            }
+        }
+    }
+    // Decided on a stale state, the first is a conflict, and what follows it is nothing.
+    let mut answers = store.append_in_turn(commands(5), now()).await.into_iter();
+    assert_eq!(conflict(answers.next().unwrap()), 6);
+    assert_eq!(baseless(answers), 4);
+    assert_eq!(count(&store, "select count(*) from commands where refusal is not null").await, 6);
+    assert_whole(&store).await;
+}
+
+#[tokio::test]
+async fn what_the_database_cannot_take_harms_only_what_was_decided_on_it() {
+    let database = TestDatabase::create().await;
+    let store = open(&database);
+    let mut commands = in_turn("wheel", 0, 6);
+    commands[3].entries[0].events[0].payload = "no JSON".into();
+    let beside = command(2, &[("beside", 0)], 1);
+    let (answers, beside) = tokio::join!(store.append_in_turn(commands, now()), store.append(beside, now()));
+    outcome(beside);
+    let mut answers = answers.into_iter();
+    for version in 1..=3 {
+        assert_eq!(outcome(answers.next().unwrap()).version, version);
+    }
+    assert!(answers.next().unwrap().is_err());
+    assert_eq!(baseless(answers), 2);
+    assert_eq!(count(&store, "select count(*) from events").await, 4);
+    assert_whole(&store).await;
+}
+
+/// Each event names the one that its command was decided on: what it follows in the log must be that one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_event_follows_the_one_that_its_command_was_decided_on() {
+    const WRITERS: u64 = 12;
+    let database = TestDatabase::create().await;
+    let stores = [open(&database), open(&database)];
+    let writers = (0..WRITERS).map(|writer| {
+        let store = stores[writer as usize % 2].clone();
+        tokio::spawn(async move {
+            let mut draw = StdRng::seed_from_u64(writer);
+            let mut used: Vec<Append> = Vec::new();
+            for _ in 0..40 {
+                let id = format!("wheel-{}", draw.random_range(0..3));
+                let last = "select coalesce(max(sequence), 0),
+                                   coalesce((array_agg(event_id order by sequence desc))[1], $2)
+                            from events where aggregate_id = $1";
+                let stream = format!("{}/{id}", workspace(1));
+                let last = sqlx::query_as(last).bind(stream).bind(Uuid::nil());
+                let (mut version, mut on): (i64, Uuid) = last.fetch_one(store.pool()).await.unwrap();
+                let mut commands = Vec::new();
+                for _ in 0..draw.random_range(1..=5) {
+                    let mut append = command(1, &[(&id, version)], 1);
+                    // Now and then one that was sent before: it may be known, and may not.
+                    if draw.random_bool(0.2)
+                        && let Some(before) = used.pop()
+                    {
+                        append.command_id = before.command_id;
+                    }
+                    let event = &mut append.entries[0].events[0];
+                    event.payload = format!(r#"{{"on":"{on}"}}"#);
+                    (version, on) = (version + 1, event.event_id);
+                    used.push(again(&append));
+                    commands.push(append);
+                }
+                for answer in store.append_in_turn(commands, now()).await {
+                    assert!(!matches!(answer.unwrap(), Appended::Done(Err(_))), "nothing refuses");
+                }
+            }
+        })
+    });
+    for writer in join_all(writers).await {
+        writer.unwrap();
+    }
+    let others = "select count(*) from (
+        select payload->>'on' as base,
+               coalesce(lag(event_id) over (partition by aggregate_id order by sequence), $1) as before
+        from events) e where base <> before::text";
+    let others: i64 = sqlx::query_scalar(others).bind(Uuid::nil()).fetch_one(&database.pool).await.unwrap();
+    assert_eq!(others, 0);
+    let together =
+        "select count(*) from (select from events group by recorded_at, aggregate_id having count(*) > 1) t";
+    assert!(count(&stores[0], together).await > 20, "commands of one stream went together");
+    assert_whole(&stores[0]).await;
 }

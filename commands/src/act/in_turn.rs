@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use cqrs_es::event_sink::EventSink;
-use domain::ids::WorkspaceId;
 use domain::kernel::{Decider, Sourced, cqrs_es};
 use serde_json::Value;
 
 use super::{Act, Decided, written};
 use crate::error::{Error, Refused, Result};
-use crate::store::{EventStore, Loaded, stream};
+use crate::store::Loaded;
+use crate::store::turn::{Ground, Made};
 
 /// [`Act`] for some commands of `A`, in turn.
 #[derive(Debug)]
@@ -58,29 +58,25 @@ impl<A: Sourced> Act for InTurn<A> {
         serde_json::to_value(&self.commands).unwrap_or(Value::Null)
     }
 
-    async fn decide(&self, store: &EventStore, workspace: WorkspaceId) -> Result<Decided> {
+    async fn decide(&self, ground: &mut Ground<'_>) -> Result<Decided> {
         let Loaded { state, version } = if self.supposed_new.swap(false, Ordering::Relaxed) {
-            Loaded { state: Arc::new(A::default()), version: 0 }
+            ground.supposed_new::<A>(&self.id)?
         } else {
-            store.load::<A>(workspace, &self.id).await?
+            ground.load::<A>(&self.id).await?
         };
         let mut next = A::clone(&state);
         let sink = EventSink::default();
         for command in &self.commands {
             if let Err(refusal) = next.handle(command.clone(), &(), &sink).await {
                 let refusal = Some(Refused::by(A::NAME, &refusal));
-                return Ok(Decided { version, events: Vec::new(), refusal, remember: Box::new(|_| {}) });
+                let made = Made { state, version, keep: self.kept };
+                return Ok(Decided { version, events: Vec::new(), refusal, made });
             }
         }
         let events = sink.collect().await;
         let events: Vec<_> = events.iter().map(written).collect::<Result<_, _>>().map_err(Error::Refused)?;
         let reached = version + i64::try_from(events.len()).map_err(Error::unavailable)?;
-        let keep = (self.kept && reached > version).then(|| stream(workspace, &self.id));
-        let remember = Box::new(move |store: &EventStore| {
-            if let Some(stream) = keep {
-                store.remember(stream, &Loaded { state: Arc::new(next), version: reached });
-            }
-        });
-        Ok(Decided { version, events, refusal: None, remember })
+        let made = Made { state: Arc::new(next), version: reached, keep: self.kept };
+        Ok(Decided { version, events, refusal: None, made })
     }
 }

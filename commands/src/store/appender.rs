@@ -85,17 +85,50 @@ pub enum Appended {
     Done(Result<Outcome, Refused>),
     /// A stream is not at its expected version.
     Conflict { current: i64 },
+    /// What it was decided on came to nothing: a command before it on its stream was not taken.
+    Baseless,
     /// The id was used with another request.
     KeyReused,
 }
 
-struct Pending {
-    append: Append,
+impl Appended {
+    /// Whether it is in the log by this append.
+    pub(super) fn is_new(&self) -> bool {
+        match self {
+            Self::Done(Ok(outcome)) => !outcome.replayed,
+            Self::Done(Err(refused)) => !refused.replayed,
+            _ => false,
+        }
+    }
+}
+
+/// Commands that are sent together or not at all: each may follow others of them on its stream.
+struct Unit {
+    commands: Vec<Append>,
     at: DateTime<Utc>,
+}
+
+impl Unit {
+    /// Each command, and whether it follows another of the unit on its stream: then it was decided on what that one
+    /// comes to.
+    fn in_turn(&self) -> impl Iterator<Item = (&Append, bool)> {
+        let mut streams = HashSet::new();
+        self.commands.iter().map(move |append| {
+            let mut follows = false;
+            for Entry { aggregate_type, aggregate_id, .. } in &append.entries {
+                follows |= !streams.insert((*aggregate_type, aggregate_id.as_str()));
+            }
+            (append, follows)
+        })
+    }
+}
+
+struct Pending {
+    unit: Unit,
     bytes: usize,
-    /// Hashes of its id and its streams: two that only seem the same wait a batch longer.
-    names: Vec<u64>,
-    answer: oneshot::Sender<Result<Appended>>,
+    /// Hashes of its ids and its streams: two that only seem the same wait a batch longer.
+    names: HashSet<u64>,
+    answer: oneshot::Sender<Vec<Result<Appended>>>,
 }
 
 /// The way into the log.
@@ -134,21 +167,32 @@ impl Appender {
         Self { queue, hasher: RandomState::new() }
     }
 
-    /// Appends, and waits for the answer.
+    /// Appends, and waits for the answers.
     ///
-    /// # Errors
-    /// [`Error::Unavailable`] if the database does not answer: the append may or may not have happened, and the
-    /// same command id will tell.
-    pub async fn append(&self, append: Append, at: DateTime<Utc>) -> Result<Appended> {
-        let mut names = Vec::with_capacity(1 + append.entries.len());
-        names.push(self.hasher.hash_one(append.command_id));
-        let stream = |entry: &Entry| self.hasher.hash_one((entry.aggregate_type, &entry.aggregate_id));
-        names.extend(append.entries.iter().map(stream));
-        let bytes = append.entries.iter().flat_map(|entry| &entry.events).map(|e| e.payload.len()).sum();
+    /// Commands on one stream must follow each other: each expects the version that the one before it makes, and was
+    /// decided on what that one makes of the aggregate. If one of them is not taken, those after it are
+    /// [`Appended::Baseless`].
+    ///
+    /// An answer is [`Error::Unavailable`] if the database does not answer: the append may or may not have happened,
+    /// and the same command id will tell.
+    pub async fn append(&self, commands: Vec<Append>, at: DateTime<Utc>) -> Vec<Result<Appended>> {
+        let (count, mut bytes) = (commands.len(), 0);
+        let mut names = HashSet::with_capacity(1 + count);
+        for append in &commands {
+            names.insert(self.hasher.hash_one(append.command_id));
+            for entry in &append.entries {
+                names.insert(self.hasher.hash_one((entry.aggregate_type, &entry.aggregate_id)));
+                bytes += entry.events.iter().map(|event| event.payload.len()).sum::<usize>();
+            }
+        }
         let (answer, answered) = oneshot::channel();
-        let stopped = || Error::unavailable("the appender has stopped");
-        self.queue.send(Pending { append, at, bytes, names, answer }).await.map_err(|_| stopped())?;
-        answered.await.map_err(|_| stopped())?
+        let pending = Pending { unit: Unit { commands, at }, bytes, names, answer };
+        if self.queue.send(pending).await.is_ok()
+            && let Ok(answers) = answered.await
+        {
+            return answers;
+        }
+        (0..count).map(|_| Err(Error::unavailable("the appender has stopped"))).collect()
     }
 }
 
@@ -179,7 +223,7 @@ impl Batches {
             if !batch.is_empty()
                 && let Some(lane) = self.idle.pop()
             {
-                (self.sent, self.sent_commands) = (Instant::now(), batch.len());
+                (self.sent, self.sent_commands) = (Instant::now(), commands(&batch));
                 self.writing.spawn(lane.write(batch));
             }
         }
@@ -190,10 +234,11 @@ impl Batches {
     async fn next(&mut self) -> bool {
         loop {
             let enough = if self.writing.is_empty() { 1 } else { ENOUGH };
-            if self.pending.len() >= enough && !self.idle.is_empty() {
+            let pending = commands(&self.pending);
+            if pending >= enough && !self.idle.is_empty() {
                 return true;
             }
-            let room = MOST_COMMANDS.saturating_sub(self.pending.len());
+            let room = MOST_COMMANDS.saturating_sub(pending);
             tokio::select! {
                 biased;
                 Some(written) = self.writing.join_next() => match written {
@@ -222,13 +267,15 @@ async fn gather(
     patience: Duration,
 ) {
     let start = Instant::now();
+    let mut count = commands(pending);
     loop {
-        while pending.len() < MOST_COMMANDS
+        while count < MOST_COMMANDS
             && let Ok(next) = waiting.try_recv()
         {
+            count += next.unit.commands.len();
             pending.push(next);
         }
-        if pending.len() >= expected.min(ENOUGH) || start.elapsed() >= patience.min(MOST_PATIENCE) {
+        if count >= expected.min(ENOUGH) || start.elapsed() >= patience.min(MOST_PATIENCE) {
             return;
         }
         // Not a sleep: those who are about to come are let go on, and none of them takes a millisecond.
@@ -236,12 +283,16 @@ async fn gather(
     }
 }
 
-/// Takes the next batch out: no two of it share an id or a stream, and who has gone away before being sent is
+fn commands(pending: &[Pending]) -> usize {
+    pending.iter().map(|pending| pending.unit.commands.len()).sum()
+}
+
+/// Takes the next batch out: no two units of it share an id or a stream, and one that nobody waits for any more is
 /// dropped. The others stay, in their order.
 fn split_batch(pending: &mut Vec<Pending>) -> Vec<Pending> {
     let (mut batch, mut later) = (Vec::with_capacity(pending.len()), Vec::new());
     let mut seen = HashSet::with_capacity(2 * pending.len());
-    let mut bytes = 0;
+    let (mut bytes, mut count) = (0, 0);
     for next in pending.drain(..) {
         if next.answer.is_closed() {
             continue;
@@ -249,8 +300,11 @@ fn split_batch(pending: &mut Vec<Pending>) -> Vec<Pending> {
         // A stream that waits holds its later commands back too, so that they keep their order.
         // All of its names, also after the first that is taken.
         let taken = next.names.iter().filter(|name| !seen.insert(**name)).count();
-        if taken == 0 && (bytes == 0 || bytes + next.bytes <= MOST_BYTES) {
+        let commands = next.unit.commands.len();
+        let fits = bytes + next.bytes <= MOST_BYTES && count + commands <= MOST_COMMANDS;
+        if taken == 0 && (batch.is_empty() || fits) {
             bytes += next.bytes;
+            count += commands;
             batch.push(next);
         } else {
             later.push(next);

@@ -9,13 +9,14 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{Append, Appended, Entry, NewEvent, Pending};
+use super::{Append, Appended, Entry, NewEvent, Pending, Unit};
 use crate::error::{Error, Refused, Result};
 use crate::fault::Fault;
 use crate::store::{Outcome, Position};
 
 /// How long a batch is sent again before its commands are told that the store does not answer.
 const GIVE_UP: Duration = Duration::from_secs(10);
+const NO_ANSWER: &str = "the event store gave no answer for a command";
 
 /// A connection, made when it is first needed.
 pub(super) struct Lane {
@@ -36,31 +37,60 @@ impl Lane {
     pub(super) async fn write(mut self, batch: Vec<Pending>) -> Self {
         let mut groups = vec![batch];
         while let Some(mut group) = groups.pop() {
-            match self.send(&group).await {
+            let units: Vec<&Unit> = group.iter().map(|pending| &pending.unit).collect();
+            let answers = match self.send(&units).await {
                 Ok(answers) => {
                     failpoint::failpoint!("appender.before_reply");
-                    self.answer(group, answers);
+                    answers
                 }
                 Err(Failure::Raised(source)) if group.len() > 1 => {
-                    tracing::warn!(commands = group.len(), error = %source, "a batch was refused whole; halving it");
+                    tracing::warn!(units = group.len(), error = %source, "a batch was refused whole; halving it");
                     let second = group.split_off(group.len() / 2);
                     groups.push(second);
                     groups.push(group);
+                    continue;
                 }
-                Err(Failure::Raised(source) | Failure::NoAnswer(source)) => {
-                    tracing::error!(commands = group.len(), error = %source, "commands could not be stored");
-                    let fault = Fault::from(&source);
-                    for pending in group {
-                        _ = pending.answer.send(Err(Error::failed(fault.clone())));
-                    }
+                Err(Failure::Raised(_)) if units[0].commands.len() > 1 => {
+                    // One of its commands is to blame, and no other.
+                    let Some(Pending { unit, answer, .. }) = group.pop() else { continue };
+                    _ = answer.send(self.one_after_the_other(unit).await);
+                    continue;
                 }
+                Err(failure) => units.iter().map(|unit| failure.told(unit)).collect(),
+            };
+            for (pending, answers) in group.into_iter().zip(answers) {
+                // Whoever asked may have gone; the answers are stored and a repeat will get them.
+                _ = pending.answer.send(answers);
             }
         }
         self
     }
 
-    /// Sends the batch, again and again over new connections, until it is answered or time is up.
-    async fn send(&mut self, group: &[Pending]) -> Result<Vec<Row>, Failure> {
+    /// Writes the commands of a unit one after the other, as long as each is taken: those behind one that is not were
+    /// decided on what never was.
+    async fn one_after_the_other(&mut self, unit: Unit) -> Vec<Result<Appended>> {
+        let Unit { commands, at } = unit;
+        let (mut answers, mut taken) = (Vec::with_capacity(commands.len()), true);
+        for append in commands {
+            if !taken {
+                answers.push(Ok(Appended::Baseless));
+                continue;
+            }
+            let alone = Unit { commands: vec![append], at };
+            let answer = match self.send(&[&alone]).await {
+                Ok(answers) => answers,
+                Err(failure) => vec![failure.told(&alone)],
+            };
+            let answer = answer.into_iter().flatten().next();
+            let answer = answer.unwrap_or_else(|| Err(Error::unavailable(NO_ANSWER)));
+            taken = answer.as_ref().is_ok_and(Appended::is_new);
+            answers.push(answer);
+        }
+        answers
+    }
+
+    /// Sends units, again and again over new connections, until they are answered or time is up.
+    async fn send(&mut self, units: &[&Unit]) -> Result<Vec<Vec<Result<Appended>>>, Failure> {
         let give_up = tokio::time::Instant::now() + GIVE_UP;
         let mut pause = Duration::from_millis(20);
         loop {
@@ -69,10 +99,10 @@ impl Lane {
                     Some(connection) => connection,
                     none => none.insert(self.options.connect().await?),
                 };
-                call(connection, group, self.contended).await
+                call(connection, units, self.contended).await
             });
             let error = match attempt.await {
-                Ok(Ok(rows)) => return Ok(rows),
+                Ok(Ok(rows)) => return Ok(self.answers(units, rows)),
                 Ok(Err(error)) => error,
                 Err(_) => {
                     self.connection = None;
@@ -95,13 +125,14 @@ impl Lane {
         }
     }
 
-    fn answer(&mut self, group: Vec<Pending>, rows: Vec<Row>) {
+    fn answers(&mut self, units: &[&Unit], rows: Vec<Row>) -> Vec<Vec<Result<Appended>>> {
         let answers = match rows.as_slice() {
-            [Row { command: None, position: Some(before), .. }] => all_stored(&group, *before),
-            _ => one_by_one(&group, rows),
+            [Row { command: None, position: Some(before), .. }] => all_stored(units, *before),
+            _ => one_by_one(units, rows),
         };
-        self.contended = answers.iter().any(|answer| matches!(answer, Ok(Appended::Conflict { .. })));
-        let newest = answers.iter().filter_map(|answer| match answer {
+        let all = || answers.iter().flatten();
+        self.contended = all().any(|answer| matches!(answer, Ok(Appended::Conflict { .. })));
+        let newest = all().filter_map(|answer| match answer {
             Ok(Appended::Done(Ok(outcome))) => Some(outcome.position.0),
             _ => None,
         });
@@ -112,17 +143,14 @@ impl Lane {
                 newer
             });
         }
-        for (pending, answer) in group.into_iter().zip(answers) {
-            // Whoever asked may have gone; the answer is stored and a repeat will get it.
-            _ = pending.answer.send(answer);
-        }
+        answers
     }
 }
 
 /// The answers where every command was taken; `before` is the position before the first event.
-fn all_stored(group: &[Pending], before: i64) -> Vec<Result<Appended>> {
+fn all_stored(units: &[&Unit], before: i64) -> Vec<Vec<Result<Appended>>> {
     let mut position = before;
-    let answer = |Pending { append, .. }: &Pending| {
+    let mut answer = |append: &Append| {
         position += append.entries.iter().map(|entry| entry.events.len() as i64).sum::<i64>();
         Ok(Appended::Done(match &append.refusal {
             Some(refusal) => Err(refusal.clone()),
@@ -134,16 +162,18 @@ fn all_stored(group: &[Pending], before: i64) -> Vec<Result<Appended>> {
             }),
         }))
     };
-    group.iter().map(answer).collect()
+    units.iter().map(|unit| unit.commands.iter().map(&mut answer).collect()).collect()
 }
 
-fn one_by_one(group: &[Pending], rows: Vec<Row>) -> Vec<Result<Appended>> {
+fn one_by_one(units: &[&Unit], rows: Vec<Row>) -> Vec<Vec<Result<Appended>>> {
     let mut rows: HashMap<Option<Uuid>, Row> = rows.into_iter().map(|row| (row.command, row)).collect();
-    let answer = |pending: &Pending| match rows.remove(&Some(pending.append.command_id)) {
+    let mut answer = |(append, follows): (&Append, bool)| match rows.remove(&Some(append.command_id)) {
+        // Its version follows from those before it, so only they can be to blame.
+        Some(row) if follows && row.status == "conflict" => Ok(Appended::Baseless),
         Some(row) => row.read(),
-        None => Err(Error::unavailable("the event store gave no answer for a command")),
+        None => Err(Error::unavailable(NO_ANSWER)),
     };
-    group.iter().map(answer).collect()
+    units.iter().map(|unit| unit.in_turn().map(&mut answer).collect()).collect()
 }
 
 enum Failure {
@@ -151,6 +181,16 @@ enum Failure {
     Raised(sqlx::Error),
     /// No answer in time: the batch may have been taken.
     NoAnswer(sqlx::Error),
+}
+
+impl Failure {
+    /// What the commands of a unit are told.
+    fn told(&self, unit: &Unit) -> Vec<Result<Appended>> {
+        let (Self::Raised(source) | Self::NoAnswer(source)) = self;
+        tracing::error!(commands = unit.commands.len(), error = %source, "commands could not be stored");
+        let fault = Fault::from(source);
+        unit.commands.iter().map(|_| Err(Error::failed(fault.clone()))).collect()
+    }
 }
 
 struct Row {
@@ -211,11 +251,12 @@ pub(in crate::store) fn stored(
 /// before anything is inserted.
 async fn call(
     connection: &mut PgConnection,
-    group: &[Pending],
+    units: &[&Unit],
     contended: bool,
 ) -> Result<Vec<Row>, sqlx::Error> {
     let mut sent = Columns { look: contended, ..Columns::default() };
-    if let [Pending { append, at, .. }] = group
+    if let [Unit { commands, at }] = units
+        && let [append] = commands.as_slice()
         && let Some(one) = append.only_event()
         && !contended
     {
@@ -225,9 +266,11 @@ async fn call(
         }
     }
     let mut at = DateTime::<Utc>::MIN_UTC;
-    for (n, pending) in (1..).zip(group) {
-        at = at.max(pending.at);
-        sent.push(n, &pending.append)?;
+    for unit in units {
+        at = at.max(unit.at);
+        for (append, follows) in unit.in_turn() {
+            sent.push(append, follows)?;
+        }
     }
     // What an event follows is in the log for good, so it is looked for before the head's lock; whether something else
     // follows it already is for the unique index to say. Only what has no events must look a version up.
@@ -254,7 +297,7 @@ async fn call(
         &sent.s_command,
         &sent.s_type as &[&str],
         &sent.s_id as &[&str],
-        &sent.s_expected,
+        &sent.s_expected as &[Option<i64>],
         &sent.e_command,
         &sent.e_workspace,
         &sent.e_ordinal,
@@ -316,7 +359,8 @@ struct Columns<'a> {
     s_command: Vec<i32>,
     s_type: Vec<&'a str>,
     s_id: Vec<&'a str>,
-    s_expected: Vec<i64>,
+    /// Absent where the command follows another of the batch on that stream.
+    s_expected: Vec<Option<i64>>,
     e_command: Vec<i32>,
     e_workspace: Vec<i32>,
     e_ordinal: Vec<i32>,
@@ -335,17 +379,18 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn push(&mut self, n: i32, append: &'a Append) -> Result<(), sqlx::Error> {
+    fn push(&mut self, append: &'a Append, follows: bool) -> Result<(), sqlx::Error> {
+        let n = self.c_id.len() as i32 + 1;
         let (workspace, ordinal) = self.workspaces.entry(append.workspace).or_insert_with(|| {
             self.w_id.push(append.workspace);
             (self.w_id.len() as i32, 0)
         });
         for entry in &append.entries {
-            self.look |= entry.events.is_empty();
+            self.look |= entry.events.is_empty() && !follows;
             self.s_command.push(n);
             self.s_type.push(entry.aggregate_type);
             self.s_id.push(&entry.aggregate_id);
-            self.s_expected.push(entry.expected);
+            self.s_expected.push((!follows).then_some(entry.expected));
             for (sequence, event) in (entry.expected + 1..).zip(&entry.events) {
                 *ordinal += 1;
                 self.events += 1;
