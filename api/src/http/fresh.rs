@@ -4,6 +4,7 @@
 //! while, and says `projection-behind` if it has not. It never shows older data as if they were new.
 
 use commands::Position;
+use projections::Seen;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -37,5 +38,31 @@ impl MinPosition {
         }
         let shown = app.freshness.wait(view, position, app.limits.fresh_time).await;
         shown.filter(|&shown| shown >= position).map(|_| ()).ok_or_else(Problem::projection_behind)
+    }
+
+    /// What was read after that, if it still was there: a crash of the database may have taken the view back between.
+    ///
+    /// # Errors
+    /// `projection-behind`.
+    pub fn seen<T>(&self, seen: Seen<T>) -> Result<Seen<T>> {
+        let least = self.min_position.as_deref().and_then(|text| text.parse::<Position>().ok());
+        match least {
+            Some(Position(least)) if seen.position < least => Err(Problem::projection_behind()),
+            _ => Ok(seen),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_older_than_was_asked_for_is_not_shown() {
+        let asked = |text: Option<&str>| MinPosition { min_position: text.map(str::to_owned) };
+        let seen = |position| Seen { position, value: "old" };
+        assert_eq!(asked(Some("pa")).seen(seen(9)).unwrap_err().code, "projection-behind");
+        assert_eq!(asked(Some("pa")).seen(seen(10)).unwrap(), seen(10));
+        assert_eq!(asked(None).seen(seen(0)).unwrap(), seen(0));
     }
 }

@@ -39,7 +39,8 @@ impl Read {
     /// `not-found`, `projection-behind`.
     pub async fn one<V: StreamView>(&self, key: impl Display, fresh: &MinPosition) -> Result<Shown<V::Row>> {
         fresh.reached(&self.app, <V as View>::NAME).await?;
-        let Seen { position, value } = find::<V>(&self.app.reads, self.cx.workspace, key).await?;
+        let seen = find::<V>(&self.app.reads, self.cx.workspace, key).await?;
+        let Seen { position, value } = fresh.seen(seen)?;
         let mut body = value.ok_or_else(Problem::not_found)?;
         let version = Some(V::stem(&mut body).version);
         Ok(Shown { position, version, body })
@@ -61,7 +62,7 @@ impl Read {
         let list = ListId { workspace: self.cx.workspace, name: F::Of::NAME, filter: &filtered };
         let after = paging.after(&self.app.cursors, &list)?;
         let seen = page(&self.app.reads, self.cx.workspace, filter, (after, paging.limit())).await?;
-        Ok(Page::shown(seen, |after| self.app.cursors.seal(&list, after)))
+        Ok(Page::shown(fresh.seen(seen)?, |after| self.app.cursors.seal(&list, after)))
     }
 
     /// What has happened to a thing, from the beginning on, a page at a time.

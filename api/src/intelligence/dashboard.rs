@@ -72,6 +72,7 @@ async fn show(read: Read, Query(asked, fresh): Query<DashboardRange>) -> Result<
     let range = asked.days(read.cx.now().date_naive())?;
     fresh.reached(&read.app, Dashboard::NAME).await?;
     let seen = figures(&read.app.reads, read.cx.workspace, range).await.map_err(told)?;
+    let seen = fresh.seen(seen)?;
     Ok(Shown { position: seen.position, version: None, body: seen.value })
 }
 

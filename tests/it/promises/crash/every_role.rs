@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use commands::Instruction;
@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::House;
 
+/// Longer than anything may take that is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 const BUYERS: usize = 4;
 const EFFECTS: usize = 2;
 /// Answers get lost, and no notice tells what became of a payment: only asking again does.
@@ -61,17 +63,24 @@ impl Trade {
 type Deadline = (String, String, DateTime<Utc>);
 
 impl House {
-    /// Nothing follows at the moment from what has happened.
+    /// Waits until nothing follows any more from what has happened, as long as something moves.
     async fn quiet(&self) {
-        let all = projections::all().len() + commands::process::all().len() + EFFECTS;
-        let lagging = format!(
-            "select {all} - count(*) from subscriptions where position >= (select position from head)"
+        let least = projections::all().len() + commands::process::all().len() + EFFECTS;
+        let open = format!(
+            "select count(*) filter (where position < (select position from head))
+                    + greatest({least} - count(*), 0) + (select count(*) from deadlines where due_at <= now())
+             from subscriptions"
         );
-        let due = "select count(*) from deadlines where due_at <= now()";
-        until("it is quiet", || async {
-            self.at.count(&lagging).await == 0 && self.at.count(due).await == 0
-        })
-        .await;
+        let moves = "select sum(position + revision)::bigint from subscriptions";
+        let (mut moved, mut last) = (0, Instant::now());
+        while self.at.count(&open).await != 0 {
+            let now = self.at.count(moves).await;
+            if now != moved {
+                (moved, last) = (now, Instant::now());
+            }
+            assert!(last.elapsed() < PATIENCE, "nothing moves, and it is not quiet");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     async fn end(&self, end: End) {
