@@ -210,7 +210,11 @@ async fn commands_on_several_streams_and_on_one_wait_for_each_other_and_not_for_
     let receive =
         |id: &str| On::<Stock> { id: id.to_owned(), command: StockCommand::Receive { quantity: 1 } };
     let asked = (0..240).map(|n: usize| {
-        let cx = if n.is_multiple_of(2) { client(&hot.store) } else { asked_by(&hot.store, Actor::Process("test")) };
+        let cx = if n.is_multiple_of(2) {
+            client(&hot.store)
+        } else {
+            asked_by(&hot.store, Actor::Process("test"))
+        };
         // One, or two in any order.
         let (first, second) = (streams[n % 3], streams[(n + n / 3) % 3]);
         let acts: Vec<On<Stock>> = if n.is_multiple_of(4) || first == second {
