@@ -1,7 +1,7 @@
 //! Permission: what there is to be allowed, and which of it each built-in role has.
 //!
 //! A permission is a scope, `capability:verb`; it is the same for people and for API keys. Each scope of the platform
-//! has its line in [`GRANTS`], so that nobody gets a new one unnoticed: what has no line, no role has.
+//! has its line in `GRANTS`, so that nobody gets a new one unnoticed: what has no line, no role has.
 
 use std::collections::BTreeSet;
 use std::fmt;
