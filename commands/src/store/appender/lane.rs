@@ -166,14 +166,15 @@ fn all_stored(units: &[&Unit], before: i64) -> Vec<Vec<Result<Appended>>> {
 }
 
 fn one_by_one(units: &[&Unit], rows: Vec<Row>) -> Vec<Vec<Result<Appended>>> {
-    let mut rows: HashMap<Option<Uuid>, Row> = rows.into_iter().map(|row| (row.command, row)).collect();
-    let mut answer = |(append, follows): (&Append, bool)| match rows.remove(&Some(append.command_id)) {
+    let rows: HashMap<Option<Uuid>, Row> = rows.into_iter().map(|row| (row.command, row)).collect();
+    // Not taken out: a command that was sent twice in one turn has one answer for both.
+    let answer = |(append, follows): (&Append, bool)| match rows.get(&Some(append.command_id)).cloned() {
         // Its version follows from those before it, so only they can be to blame.
         Some(row) if follows && row.status == "conflict" => Ok(Appended::Baseless),
         Some(row) => row.read(),
         None => Err(Error::unavailable(NO_ANSWER)),
     };
-    units.iter().map(|unit| unit.in_turn().map(&mut answer).collect()).collect()
+    units.iter().map(|unit| unit.in_turn().map(answer).collect()).collect()
 }
 
 enum Failure {
@@ -193,6 +194,7 @@ impl Failure {
     }
 }
 
+#[derive(Clone)]
 struct Row {
     /// Absent if this row answers the whole batch.
     command: Option<Uuid>,
