@@ -162,7 +162,7 @@ async fn what_is_erased_stays_erased_in_every_process_and_after_each_start() {
     // The other has the key in memory, and hears of it.
     while open(&there, &jane, &email).await != Opened::Erased {
         assert!(destroyed.elapsed() < Duration::from_secs(5), "another process opens it still");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await; // until it is asked again
     }
     for vault in [here, there, bench.vault()] {
         assert_eq!(open(&vault, &jane, &email).await, Opened::Erased);

@@ -79,7 +79,7 @@ impl House {
                 (moved, last) = (now, Instant::now());
             }
             assert!(last.elapsed() < PATIENCE, "nothing moves, and it is not quiet");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await; // until it is asked again
         }
     }
 
@@ -98,6 +98,7 @@ impl House {
     async fn round(&self, trade: &Trade, end: End, lots: &mut StdRng) {
         let head = self.at.store.head().await.unwrap();
         until("trade goes on", || async { self.at.store.head().await.unwrap() > head + 100 }).await;
+        // Any moment: where in the work of all the end falls.
         tokio::time::sleep(Duration::from_millis(lots.random_range(0..300))).await;
         if lots.random_bool(0.5) {
             return self.end(end).await;
