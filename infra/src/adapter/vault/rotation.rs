@@ -40,6 +40,8 @@ pub async fn rotate(pool: &PgPool, key_file: &Path) -> anyhow::Result<Rotated> {
         bail!("another rotation runs; wait for that to end");
     }
     let rotated = rotate_alone(&mut connection, key_file).await;
+    // Given back here: the server learns only later that the connection is closed, and the next rotation may be first.
+    sqlx::query!("select pg_advisory_unlock($1)", LOCK).fetch_one(&mut connection).await?;
     connection.close().await?;
     rotated
 }
