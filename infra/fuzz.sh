@@ -13,23 +13,12 @@ need_toolchain
 use_python_tool 'schemathesis==4.*' st || die "Schemathesis needs Python 3.10 or later with venv"
 start_platform_services "$PWD/.fuzz"
 cargo build --workspace
-
-port=$(kept_port "$FOLDER/http.port")
-rm -f "$FOLDER/server.log"
-MEWAYZ_LISTEN=127.0.0.1:$port target/debug/mewayz demo --orders 50 >"$FOLDER/server.log" 2>&1 8>&- &
-server=$!
-trap 'kill -TERM $server 2>/dev/null && wait $server || true; stop_services' EXIT
-
-is_up() { grep -qs '^Mewayz runs' "$FOLDER/server.log"; }
-is_up_or_dead() { is_up || ! kill -0 "$server" 2>/dev/null; }
-wait_until 120 is_up_or_dead || true
-is_up || die "the platform did not come up; the end of $FOLDER/server.log:" "$(tail -n 20 "$FOLDER/server.log")"
+start_demo 50
 
 # All that a key may do, and for what concerns the platform as a whole the platform's own.
-workspace=$(sed 's/.*"workspace":"\([^"]*\)".*/\1/' "$FOLDER/demo.json")
-MEWAYZ_KEY=$(target/debug/mewayz key create --workspace "$workspace" --name fuzz --scope '*' --scope history:write)
+MEWAYZ_KEY=$(target/debug/mewayz key create --workspace "$DEMO_WORKSPACE" --name fuzz --scope '*' --scope history:write)
 PLATFORM_KEY=$(<"$FOLDER/platform.key")
-FUZZ_ADDRESS=http://127.0.0.1:$port
+FUZZ_ADDRESS=$DEMO_URL
 export MEWAYZ_KEY PLATFORM_KEY FUZZ_ADDRESS
 schema=$FUZZ_ADDRESS/api/docs/openapi.json
 
@@ -43,5 +32,5 @@ st run --max-time "$half" --seed "$seed" --report-dir report "$schema" || failed
 # In `st fuzz` 4.32 the check ignored_auth fails by itself ("dictionary changed size"); `st run` has made it.
 st fuzz --max-time "$half" --seed "$seed" --report-dir report --continue-on-failure \
   --exclude-checks ignored_auth "$schema" || failed=yes
-kill -0 "$server" 2>/dev/null || die "the platform died; the end of $FOLDER/server.log:" "$(tail -n 20 "$FOLDER/server.log")"
+kill -0 "$DEMO" 2>/dev/null || die "the platform died; the end of $FOLDER/server.log:" "$(tail -n 20 "$FOLDER/server.log")"
 [[ -z $failed ]] || die "the API broke its contract; repeat it with: make fuzz SEED=$seed"

