@@ -11,6 +11,7 @@ pub mod intelligence;
 pub mod reading;
 pub mod runtime;
 pub mod stream;
+mod table;
 pub mod view;
 
 pub use reading::{After, Filter, Listing, Order, Page, Seen, find, page};

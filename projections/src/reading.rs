@@ -7,7 +7,9 @@
 use std::marker::PhantomData;
 
 use domain::ids::WorkspaceId;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use sqlx::types::Json;
 use sqlx::{Encode, PgPool, Postgres, QueryBuilder, Type};
 
@@ -29,21 +31,31 @@ pub async fn find<V: View>(
     workspace: WorkspaceId,
     key: impl ToString,
 ) -> Result<Seen<Option<V::Row>>, sqlx::Error> {
+    let (position, row) = find_row(db, (V::NAME, V::KEY), workspace, key.to_string()).await?;
+    Ok(Seen { position, value: row.map(read).transpose()? })
+}
+
+/// A row as JSON: what is done for every view alike is compiled once.
+async fn find_row(
+    db: &PgPool,
+    (table, column): (&str, &str),
+    workspace: WorkspaceId,
+    key: String,
+) -> Result<(i64, Option<RawRow>), sqlx::Error> {
     let sql = format!(
         "select s.position, to_jsonb(t) from subscriptions s \
-         left join read.{} t on t.workspace_id = $2 and t.{} = $3 where s.name = $1",
-        V::NAME,
-        V::KEY
+         left join read.{table} t on t.workspace_id = $2 and t.{column} = $3 where s.name = $1"
     );
-    let found: Option<(i64, Option<Json<V::Row>>)> = sqlx::query_as(&sql)
-        .bind(V::NAME)
-        .bind(workspace.to_string())
-        .bind(key.to_string())
-        .fetch_optional(db)
-        .await?;
+    let found =
+        sqlx::query_as(&sql).bind(table).bind(workspace.to_string()).bind(key).fetch_optional(db).await?;
     // No checkpoint if the view never began.
-    let (position, row) = found.unwrap_or_default();
-    Ok(Seen { position, value: row.map(|row| row.0) })
+    Ok(found.unwrap_or_default())
+}
+
+type RawRow = Json<Box<RawValue>>;
+
+fn read<R: DeserializeOwned>(row: RawRow) -> Result<R, sqlx::Error> {
+    serde_json::from_str(row.0.get()).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
 /// The row a page begins after: its value of the column the list is ordered by, and its key.
@@ -130,7 +142,8 @@ pub struct Listing<V> {
     of: PhantomData<V>,
 }
 
-type Listed<R> = (i64, Option<Json<R>>, Option<String>, Option<String>);
+/// The position, a row, and its place.
+type Listed = (i64, Option<RawRow>, Option<String>, Option<String>);
 
 impl<V: View> Listing<V> {
     /// All rows of a workspace.
@@ -159,67 +172,78 @@ impl<V: View> Listing<V> {
 
     /// At most `limit` of them, after a row.
     async fn page(
-        mut self,
+        self,
         db: &PgPool,
         after: Option<After>,
         limit: usize,
     ) -> Result<Seen<Page<V::Row>>, sqlx::Error> {
-        let (place, Order { sql_type, descending, .. }) = (self.order.place(), self.order);
-        let (beyond, direction) = if descending { ("<", "desc") } else { (">", "asc") };
-        if let Some(After { value, key }) = after {
-            self.query.push(format!(" and ({place}, t.{}) {beyond} (", V::KEY)).push_bind(value);
-            self.query.push(format!("::text::{sql_type}, ")).push_bind(key).push(")");
-        }
-        let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-        self.query
-            .push(format!(" order by {place} {direction}, t.{} {direction} limit ", V::KEY))
-            .push_bind(one_more)
-            .push(") t on true where s.name = ")
-            .push_bind(V::NAME)
-            .push(format!(" order by t.place {direction}, t.key {direction}"));
-        let listed: Vec<Listed<V::Row>> = self.query.build_query_as().fetch_all(db).await?;
-        Ok(page_of(listed, limit))
+        let Self { query, order, .. } = self;
+        page_of(listed(db, query, order, (V::NAME, V::KEY), (after, limit)).await?, limit)
     }
 }
 
+/// Up to one row more than a page has.
+async fn listed(
+    db: &PgPool,
+    mut query: QueryBuilder<'static, Postgres>,
+    order: Order,
+    (table, key): (&str, &str),
+    (after, limit): (Option<After>, usize),
+) -> Result<Vec<Listed>, sqlx::Error> {
+    let (place, Order { sql_type, descending, .. }) = (order.place(), order);
+    let (beyond, direction) = if descending { ("<", "desc") } else { (">", "asc") };
+    if let Some(after) = after {
+        query.push(format!(" and ({place}, t.{key}) {beyond} (")).push_bind(after.value);
+        query.push(format!("::text::{sql_type}, ")).push_bind(after.key).push(")");
+    }
+    let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    query
+        .push(format!(" order by {place} {direction}, t.{key} {direction} limit "))
+        .push_bind(one_more)
+        .push(") t on true where s.name = ")
+        .push_bind(table.to_owned())
+        .push(format!(" order by t.place {direction}, t.key {direction}"));
+    query.build_query_as().fetch_all(db).await
+}
+
 /// A page out of up to one row more than it has.
-fn page_of<R>(listed: Vec<Listed<R>>, limit: usize) -> Seen<Page<R>> {
+fn page_of<R: DeserializeOwned>(listed: Vec<Listed>, limit: usize) -> Result<Seen<Page<R>>, sqlx::Error> {
     let position = listed.first().map_or(0, |(position, ..)| *position);
-    let mut rows: Vec<(R, After)> = listed
+    let mut rows: Vec<(RawRow, After)> = listed
         .into_iter()
-        .filter_map(|(_, row, value, key)| Some((row?.0, After { value: value?, key: key? })))
+        .filter_map(|(_, row, value, key)| Some((row?, After { value: value?, key: key? })))
         .collect();
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = rows.last().filter(|_| more).map(|(_, after)| after.clone());
-    Seen { position, value: Page { rows: rows.into_iter().map(|(row, _)| row).collect(), next } }
+    let rows = rows.into_iter().map(|(row, _)| read(row)).collect::<Result<_, _>>()?;
+    Ok(Seen { position, value: Page { rows, next } })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn listed(rows: &[i64]) -> Vec<Listed<i64>> {
-        rows.iter()
-            .map(|row| (7, Some(Json(*row)), Some(format!("at {row}")), Some(row.to_string())))
-            .collect()
+    fn listed(rows: &[i64]) -> Vec<Listed> {
+        let json = |row: &i64| RawValue::from_string(row.to_string()).ok().map(Json);
+        rows.iter().map(|row| (7, json(row), Some(format!("at {row}")), Some(row.to_string()))).collect()
     }
 
     #[test]
     fn a_page_tells_where_the_next_begins_if_there_is_one() {
         let next = Some(After { value: "at 2".into(), key: "2".into() });
         assert_eq!(
-            page_of(listed(&[1, 2, 3]), 2),
+            page_of(listed(&[1, 2, 3]), 2).unwrap(),
             Seen { position: 7, value: Page { rows: vec![1, 2], next } }
         );
-        assert_eq!(page_of(listed(&[1, 2]), 2).value, Page { rows: vec![1, 2], next: None });
+        assert_eq!(page_of::<i64>(listed(&[1, 2]), 2).unwrap().value, Page { rows: vec![1, 2], next: None });
     }
 
     #[test]
     fn an_empty_page_is_as_of_a_position_too() {
         let nothing = vec![(7, None, None, None)];
         assert_eq!(
-            page_of::<i64>(nothing, 2),
+            page_of::<i64>(nothing, 2).unwrap(),
             Seen { position: 7, value: Page { rows: vec![], next: None } }
         );
     }

@@ -4,15 +4,16 @@
 //! was folded becomes the cache only when the caller says that its transaction committed.
 
 use std::any::Any;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::kernel::{Recorded, Unreadable};
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 use sqlx::PgConnection;
 
+use crate::table::{Changes, Deltas, Table, TotalTable};
 use crate::view::{RowKey, Total, Unfoldable, View};
 
 /// Rows kept between batches; past this the cache starts anew.
@@ -82,12 +83,21 @@ pub struct Runtime<V: View> {
     cache: HashMap<RowKey, Option<V::Row>>,
     folded: HashMap<RowKey, Option<V::Row>>,
     totals: Vec<Total<V::Row>>,
-    upserts: HashMap<String, String>,
+    table: Table,
 }
 
 impl<V: View> Default for Runtime<V> {
     fn default() -> Self {
-        Self { cache: HashMap::new(), folded: HashMap::new(), totals: V::totals(), upserts: HashMap::new() }
+        let totals = V::totals();
+        let of =
+            |&Total { table: name, group, amounts, .. }: &Total<V::Row>| TotalTable { name, group, amounts };
+        let table = Table {
+            name: V::NAME,
+            key: V::KEY,
+            totals: totals.iter().map(of).collect(),
+            upserts: HashMap::new(),
+        };
+        Self { cache: HashMap::new(), folded: HashMap::new(), totals, table }
     }
 }
 
@@ -139,9 +149,14 @@ impl<V: View> Projector for Runtime<V> {
         if touched.is_empty() {
             return Ok(());
         }
-        self.load(transaction, schema, &touched).await?;
+        let unknown = self.unknown(&touched);
+        if !unknown.is_empty() {
+            let found = self.table.load(transaction, schema, &unknown).await?;
+            self.know(unknown, found)?;
+        }
         self.folded = fold::<V>(&self.cache, &touched)?;
-        self.write(transaction, schema).await
+        let changes = Self::changes(&self.cache, &self.folded, &self.totals)?;
+        self.table.write(transaction, schema, changes).await
     }
 
     fn committed(&mut self) {
@@ -186,170 +201,51 @@ pub fn said(panic: &(dyn Any + Send)) -> String {
 }
 
 impl<V: View> Runtime<V> {
-    /// Brings the touched rows that are not known into the cache.
-    async fn load(
-        &mut self,
-        transaction: &mut PgConnection,
-        schema: Schema,
-        touched: &[(&Arc<Recorded>, Vec<RowKey>)],
-    ) -> Result<(), Failure> {
-        let keys: HashSet<&RowKey> = touched.iter().flat_map(|(_, keys)| keys).collect();
-        let mut unknown: Vec<&RowKey> =
-            keys.into_iter().filter(|key| !self.cache.contains_key(*key)).collect();
-        unknown.sort_unstable();
-        if unknown.is_empty() {
-            return Ok(());
-        }
-        let workspaces: Vec<String> = unknown.iter().map(|key| key.workspace.to_string()).collect();
-        let keys: Vec<&str> = unknown.iter().map(|key| key.key.as_str()).collect();
-        // The lateral limit keeps a plan that was made over an empty table on the primary key.
-        let sql = format!(
-            "select k.n, to_jsonb(t.*) from unnest($1::text[], $2::text[]) with ordinality as k (workspace, key, n), \
-             lateral (select * from {schema}.{table} t \
-                      where t.workspace_id = k.workspace and t.{key} = k.key limit 1) t",
-            schema = schema.name(),
-            table = V::NAME,
-            key = V::KEY,
-        );
-        let found: Vec<(i64, sqlx::types::Json<V::Row>)> =
-            sqlx::query_as(&sql).bind(&workspaces).bind(&keys).fetch_all(transaction).await?;
-        let mut rows: HashMap<i64, V::Row> = found.into_iter().map(|(n, row)| (n, row.0)).collect();
+    /// The touched rows that are not in the cache.
+    fn unknown<'a>(&self, touched: &'a [(&Arc<Recorded>, Vec<RowKey>)]) -> Vec<&'a RowKey> {
+        let keys: BTreeSet<&RowKey> = touched.iter().flat_map(|(_, keys)| keys).collect();
+        keys.into_iter().filter(|key| !self.cache.contains_key(*key)).collect()
+    }
+
+    /// Brings rows that were loaded into the cache.
+    fn know(&mut self, unknown: Vec<&RowKey>, found: Vec<(i64, Box<RawValue>)>) -> Result<(), Failure> {
+        let read = |(n, row): (i64, Box<RawValue>)| Ok((n, serde_json::from_str(row.get())?));
+        let rows: Result<HashMap<i64, V::Row>, serde_json::Error> = found.into_iter().map(read).collect();
+        let mut rows = rows.map_err(|error| sqlx::Error::Decode(error.into()))?;
         for (n, key) in (1..).zip(unknown) {
             self.cache.insert(key.clone(), rows.remove(&n));
         }
         Ok(())
     }
 
-    async fn write(&mut self, transaction: &mut PgConnection, schema: Schema) -> Result<(), Failure> {
+    /// What the fold has changed.
+    fn changes<'a>(
+        cache: &HashMap<RowKey, Option<V::Row>>,
+        folded: &'a HashMap<RowKey, Option<V::Row>>,
+        totals: &[Total<V::Row>],
+    ) -> Result<Changes<'a>, Failure> {
         let mut changed: Vec<(&RowKey, &Option<V::Row>)> =
-            self.folded.iter().filter(|(key, row)| self.cache.get(*key) != Some(row)).collect();
+            folded.iter().filter(|(key, row)| cache.get(*key) != Some(row)).collect();
         changed.sort_unstable_by_key(|(key, _)| *key);
-        let (rows, gone): (Vec<_>, Vec<_>) = changed.iter().partition(|(_, row)| row.is_some());
-        let deltas: Vec<Vec<Value>> =
-            self.totals.iter().map(|total| self.deltas(total, &changed)).collect::<Result<_, _>>()?;
-
-        if !gone.is_empty() {
-            let workspaces: Vec<String> = gone.iter().map(|(key, _)| key.workspace.to_string()).collect();
-            let keys: Vec<&str> = gone.iter().map(|(key, _)| key.key.as_str()).collect();
-            let sql = format!(
-                "delete from {}.{} t using unnest($1::text[], $2::text[]) as k (workspace, key) \
-                 where t.workspace_id = k.workspace and t.{} = k.key",
-                schema.name(),
-                V::NAME,
-                V::KEY
-            );
-            sqlx::query(&sql).bind(&workspaces).bind(&keys).execute(&mut *transaction).await?;
-        }
-        if !rows.is_empty() {
-            let rows: Vec<&V::Row> = rows.iter().filter_map(|(_, row)| row.as_ref()).collect();
-            let json = serde_json::to_string(&rows)?;
-            let sql = upsert(
-                &mut self.upserts,
-                &mut *transaction,
-                schema,
-                V::NAME,
-                &["workspace_id", V::KEY],
-                false,
-            )
-            .await?;
-            sqlx::query(&sql).bind(json).execute(&mut *transaction).await?;
-        }
-        for (total, deltas) in self.totals.iter().zip(deltas).filter(|(_, deltas)| !deltas.is_empty()) {
-            let json = serde_json::to_string(&deltas)?;
-            let keys: Vec<&str> =
-                std::iter::once("workspace_id").chain(total.group.iter().copied()).collect();
-            let sql = upsert(&mut self.upserts, &mut *transaction, schema, total.table, &keys, true).await?;
-            sqlx::query(&sql).bind(&json).execute(&mut *transaction).await?;
-            if deltas.iter().any(|delta| delta["rows"].as_i64().is_some_and(|rows| rows < 0)) {
-                let same: Vec<String> = keys.iter().map(|key| format!("t.{key} = d.{key}")).collect();
-                let table = format!("{}.{}", schema.name(), total.table);
-                let sql = format!(
-                    "delete from {table} t using jsonb_populate_recordset(null::{table}, $1::jsonb) d \
-                     where t.rows = 0 and {}",
-                    same.join(" and ")
-                );
-                sqlx::query(&sql).bind(&json).execute(&mut *transaction).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What the changed rows change in a total's groups, in the groups' order.
-    fn deltas(
-        &self,
-        total: &Total<V::Row>,
-        changed: &[(&RowKey, &Option<V::Row>)],
-    ) -> Result<Vec<Value>, Failure> {
-        // Wider than any amount: what a batch adds up to must not depend on what falls into it.
-        let mut groups: BTreeMap<(String, Vec<String>), (i64, Vec<i128>)> = BTreeMap::new();
-        for (key, row) in changed {
-            let old = self.cache.get(*key).and_then(Option::as_ref);
-            for (row, sign) in [(old, -1), (row.as_ref(), 1)] {
-                let contributed =
-                    catch_unwind(AssertUnwindSafe(|| row.map(total.contributes).unwrap_or_default()))
-                        .map_err(|panic| Failure::Totals(Unfoldable::Panicked(said(&*panic))))?;
-                for contribution in contributed {
-                    let (rows, amounts) = groups
-                        .entry((key.workspace.to_string(), contribution.group))
-                        .or_insert_with(|| (0, vec![0; total.amounts.len()]));
-                    *rows += sign;
-                    for (amount, added) in amounts.iter_mut().zip(contribution.amounts) {
-                        *amount += i128::from(sign) * i128::from(added);
+        let rows: Vec<&V::Row> = changed.iter().filter_map(|(_, row)| row.as_ref()).collect();
+        let rows = if rows.is_empty() { None } else { Some(serde_json::to_string(&rows)?) };
+        let gone = changed.iter().filter(|(_, row)| row.is_none()).map(|(key, _)| *key).collect();
+        let mut all = Vec::with_capacity(totals.len());
+        for total in totals {
+            let mut deltas = Deltas::default();
+            for (key, row) in &changed {
+                let old = cache.get(*key).and_then(Option::as_ref);
+                for (row, sign) in [(old, -1), (row.as_ref(), 1)] {
+                    let contributed =
+                        catch_unwind(AssertUnwindSafe(|| row.map(total.contributes).unwrap_or_default()))
+                            .map_err(|panic| Failure::Totals(Unfoldable::Panicked(said(&*panic))))?;
+                    for contribution in contributed {
+                        deltas.add(key.workspace, contribution, sign);
                     }
                 }
             }
+            all.push(deltas);
         }
-        groups.retain(|_, (rows, amounts)| *rows != 0 || amounts.iter().any(|&amount| amount != 0));
-        Ok(groups
-            .into_iter()
-            .map(|((workspace, group), (rows, amounts))| {
-                let mut delta = Map::new();
-                delta.insert("workspace_id".into(), workspace.into());
-                delta.insert("rows".into(), rows.into());
-                delta.extend(
-                    total.group.iter().map(|&c| c.to_owned()).zip(group.into_iter().map(Value::from)),
-                );
-                // As text: JSON's numbers end at 64 bits here.
-                let amounts = amounts.into_iter().map(|amount| Value::from(amount.to_string()));
-                delta.extend(total.amounts.iter().map(|&c| c.to_owned()).zip(amounts));
-                Value::Object(delta)
-            })
-            .collect())
+        Ok(Changes { rows, gone, deltas: all })
     }
-}
-
-/// The statement that writes rows of a table given as JSON: over the old ones, or added to them.
-async fn upsert(
-    known: &mut HashMap<String, String>,
-    transaction: &mut PgConnection,
-    schema: Schema,
-    table: &str,
-    keys: &[&str],
-    add: bool,
-) -> Result<String, sqlx::Error> {
-    let name = format!("{}.{table}", schema.name());
-    if let Some(sql) = known.get(&name) {
-        return Ok(sql.clone());
-    }
-    let columns = sqlx::query_scalar!(
-        r#"select attname::text as "name!" from pg_attribute
-           where attrelid = $1::text::regclass and attnum > 0 and not attisdropped order by attnum"#,
-        name
-    )
-    .fetch_all(transaction)
-    .await?;
-    let sets: Vec<String> = columns
-        .iter()
-        .filter(|column| !keys.contains(&column.as_str()))
-        .map(|c| if add { format!("{c} = t.{c} + excluded.{c}") } else { format!("{c} = excluded.{c}") })
-        .collect();
-    let conflict =
-        if sets.is_empty() { "nothing".to_owned() } else { format!("update set {}", sets.join(", ")) };
-    let sql = format!(
-        "insert into {name} as t select * from jsonb_populate_recordset(null::{name}, $1::jsonb) \
-         on conflict ({}) do {conflict}",
-        keys.join(", ")
-    );
-    known.insert(name, sql.clone());
-    Ok(sql)
 }

@@ -52,10 +52,11 @@ pub struct Check {
 /// If what is published is no schema: a mistake that any test of the route finds.
 pub fn check<T: 'static>(schema: impl FnOnce() -> Value) -> Arc<Check> {
     let of = TypeId::of::<T>();
-    if let Some(check) = CHECKS.read().expect("no holder of the checks panics").get(&of) {
-        return check.clone();
-    }
-    let schema = schema();
+    let known = CHECKS.read().expect("no holder of the checks panics").get(&of).cloned();
+    known.unwrap_or_else(|| make_check(of, schema()))
+}
+
+fn make_check(of: TypeId, schema: Value) -> Arc<Check> {
     let validator = jsonschema::options()
         .with_draft(Draft::Draft202012)
         .should_validate_formats(true)

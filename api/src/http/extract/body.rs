@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::limits::Limits;
 use crate::problem::{FieldError, Problem, Result};
+use crate::schema::Check;
 use crate::text::BREAKS;
 use crate::{json, schema};
 
@@ -50,13 +51,18 @@ pub(super) fn parse<B: DeserializeOwned + ToSchema + 'static>(
     headers: &HeaderMap,
     bytes: &[u8],
 ) -> Result<B> {
+    let value = fitting(headers, bytes, &schema::check::<B>(schema::of_body::<B>))?;
+    from_value(value).map_err(|error| Problem::validation(vec![error]))
+}
+
+/// What the bytes say, if the schema takes it: the same for every body, and compiled once.
+fn fitting(headers: &HeaderMap, bytes: &[u8], check: &Check) -> Result<Value> {
     let (value, mut errors) = if bytes.is_empty() {
         (Value::Object(serde_json::Map::new()), Vec::new())
     } else {
         must_be_json(headers)?;
         json::read(bytes)?
     };
-    let check = schema::check::<B>(schema::of_body::<B>);
     let may_break =
         |error: &FieldError| error.pointer.as_deref().is_some_and(|pointer| check.takes_lines(pointer));
     errors.retain(|error| error.detail != BREAKS || !may_break(error));
@@ -69,10 +75,7 @@ pub(super) fn parse<B: DeserializeOwned + ToSchema + 'static>(
         });
         errors.append(&mut of_schema);
     }
-    if !errors.is_empty() {
-        return Err(Problem::validation(errors));
-    }
-    from_value(value).map_err(|error| Problem::validation(vec![error]))
+    if errors.is_empty() { Ok(value) } else { Err(Problem::validation(errors)) }
 }
 
 /// What the schema cannot say, the type does: one error at a time.

@@ -4,6 +4,7 @@
 //! refused, used again with the same it gets the first answer.
 
 use axum::extract::{FromRequest, OriginalUri, Request};
+use bytes::Bytes;
 use commands::Context;
 use http::header::IF_MATCH;
 use http::request::Parts;
@@ -31,8 +32,8 @@ impl<B: DeserializeOwned + ToSchema + 'static> FromRequest<App> for Command<B> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self> {
-        let (cx, body) = command(request, app, false).await?;
-        Ok(Self(cx, body))
+        let asked = asked(request, app, false).await?;
+        Ok(Self(asked.cx, body::parse(&asked.headers, &asked.bytes)?))
     }
 }
 
@@ -40,16 +41,20 @@ impl<B: DeserializeOwned + ToSchema + 'static> FromRequest<App> for Creation<B> 
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self> {
-        let (cx, body) = command(request, app, true).await?;
-        Ok(Self(cx, body))
+        let asked = asked(request, app, true).await?;
+        Ok(Self(asked.cx, body::parse(&asked.headers, &asked.bytes)?))
     }
 }
 
-async fn command<B: DeserializeOwned + ToSchema + 'static>(
-    request: Request,
-    app: &App,
-    must_have_key: bool,
-) -> Result<(Context, B)> {
+/// A command whose body is not read yet.
+struct Asked {
+    cx: Context,
+    headers: HeaderMap,
+    bytes: Bytes,
+}
+
+/// All that is the same whatever the body is: compiled once, and not for each.
+async fn asked(request: Request, app: &App, must_have_key: bool) -> Result<Asked> {
     let (parts, body) = request.into_parts();
     let (mut cx, asker) = context::context(&parts, app).await?;
     if asker.suspended {
@@ -65,8 +70,7 @@ async fn command<B: DeserializeOwned + ToSchema + 'static>(
     if let Some(key) = key {
         cx = cx.with_key(key, &[parts.method.as_str().as_bytes(), target(&parts).as_bytes(), &bytes]);
     }
-    let body = body::parse(&parts.headers, &bytes)?;
-    Ok((cx, body))
+    Ok(Asked { cx, headers: parts.headers, bytes })
 }
 
 fn target(parts: &Parts) -> String {
