@@ -79,20 +79,12 @@ class Order:
         self.names = {"id": ask("POST", "ecommerce/orders/drafts", wanted)["id"]}
         # It needs no stock and has its price: nothing that is done to the goods meanwhile is in its way.
         line = {"sku": "MUG", "title": "Mug", "quantity": UNITS, "unit_price": PRICE}
-        for _ in range(2):
-            self.tell("lines", line)
-        self.lines = [line["line"] for line in self.shown()["draft"]["lines"]]
+        self.lines = [self.tell("lines", line) for _ in range(2)]
         self.names["line"] = self.lines[0]
 
     def tell(self, step, body=None):
-        self.position = ask("POST", f"ecommerce/orders/{self.names['id']}/{step}", body)["position"]
-
-    def shown(self):
-        return ask("GET", f"ecommerce/orders/{self.names['id']}?min_position={self.position}")
-
-    def learn(self, name, part):
-        """What its only part of a kind is called."""
-        self.names[name] = self.shown()[part][0]["id"]
+        """Takes a step; what was made by it, or else the order."""
+        return ask("POST", f"ecommerce/orders/{self.names['id']}/{step}", body)["id"]
 
     def units(self, quantity):
         return {"lines": [{"line": line, "quantity": quantity} for line in self.lines]}
@@ -126,8 +118,7 @@ class Order:
 
     def packed(self):
         self.confirmed()
-        self.tell("fulfilments", self.units(2))
-        self.learn("fulfilment", "fulfilments")
+        self.names["fulfilment"] = self.tell("fulfilments", self.units(2))
 
     def shipped(self):
         self.packed()
@@ -139,8 +130,7 @@ class Order:
 
     def returning(self):
         self.delivered()
-        self.tell("returns", self.units(1))
-        self.learn("return", "returns")
+        self.names["return"] = self.tell("returns", self.units(1))
 
 
 def order(bring=lambda draft: None):

@@ -9,3 +9,5 @@ need_cargo_tool cargo-nextest 0.9.148
 start_test_services "$PWD/.test"
 cargo build --workspace --all-targets # the tests start the platform's own program
 cargo nextest run --workspace "$@"
+
+if (($# == 0)); then cargo test --doc --workspace --quiet; fi # nextest runs no documentation tests

@@ -4,42 +4,37 @@
 
 use std::fmt::{self, Debug, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use cqrs_es::event_sink::EventSink;
-use domain::kernel::{Event, Sourced, cqrs_es};
+use domain::kernel::{Decider, Event, Sourced, cqrs_es};
 use serde_json::Value;
 
 use crate::error::{Error, Refused, Result, capability};
 use crate::store::Loaded;
 use crate::store::turn::{Ground, Made};
 
-mod in_turn;
-
-pub use in_turn::InTurn;
-
 /// The largest event (64 KiB), so that it fits everywhere it has to go.
 const LARGEST_EVENT: usize = 64 * 1024;
 
-/// One command on one aggregate.
+/// What is asked of one aggregate: [`On`], whatever its kind.
 #[async_trait]
 pub trait Act: Debug + Send + Sync {
     /// The aggregate's type, e.g. `commerce.order`.
     fn aggregate(&self) -> &'static str;
     /// The aggregate's id inside its workspace.
-    fn id(&self) -> &str;
+    fn id(&self) -> String;
+    /// What is answered: the aggregate, or what is made inside it.
+    fn subject(&self) -> String;
     /// `order.place`.
     fn name(&self) -> String;
     /// The command as JSON: for comparison in tests.
     fn command(&self) -> Value;
     /// The version it was made of, if it holds at no other.
-    fn at(&self) -> Option<i64> {
-        None
-    }
-    /// Loads the aggregate and lets it decide.
-    async fn decide(&self, ground: &mut Ground<'_>) -> Result<Decided>;
+    fn at(&self) -> Option<i64>;
+    /// Loads the aggregate and lets it decide; `again` if what was decided before could not be appended.
+    async fn decide(&self, ground: &mut Ground<'_>, again: bool) -> Result<Decided>;
 }
 
 /// What an aggregate decided.
@@ -59,11 +54,72 @@ pub struct DecidedEvent {
     pub payload: String,
 }
 
-/// [`Act`] for a command of `A`.
+/// [`Act`] for a command of `A`, or for several that take effect together or not at all.
 #[derive(Debug)]
 pub struct On<A: Sourced> {
-    pub id: String,
-    pub command: <A as domain::kernel::Decider>::Command,
+    id: A::Id,
+    commands: Vec<<A as Decider>::Command>,
+    /// What several come to together.
+    name: Option<&'static str>,
+    supposed: Supposed,
+    /// What is made inside the aggregate.
+    part: Option<String>,
+    keep: bool,
+}
+
+/// What is supposed of an aggregate before it is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Supposed {
+    Nothing,
+    /// That nothing has happened to it.
+    New,
+    /// That it is at this version.
+    At(i64),
+}
+
+impl<A: Sourced> On<A> {
+    pub fn new(id: A::Id, command: <A as Decider>::Command) -> Self {
+        Self { id, commands: vec![command], name: None, supposed: Supposed::Nothing, part: None, keep: true }
+    }
+
+    /// Several commands, each decided on what the ones before it made of the aggregate; the first refusal refuses them
+    /// all. `name` is what they come to together, as in `order.record_past`.
+    pub fn in_turn(id: A::Id, name: &'static str, commands: Vec<<A as Decider>::Command>) -> Self {
+        Self { id, commands, name: Some(name), supposed: Supposed::Nothing, part: None, keep: true }
+    }
+
+    /// Makes something of an id that was made for it: there is nothing to look up yet.
+    ///
+    /// If there is something after all, the append finds out, and it is decided again on what is there.
+    #[must_use]
+    pub fn supposed_new(self) -> Self {
+        Self { supposed: Supposed::New, ..self }
+    }
+
+    /// Expects a version: refused if the aggregate has changed since it was loaded
+    /// ([`crate::Context::execute_from`]).
+    #[must_use]
+    pub fn at(self, version: i64) -> Self {
+        Self { supposed: Supposed::At(version), ..self }
+    }
+
+    /// Makes something inside the aggregate: the answer is about that, at the aggregate's version.
+    #[must_use]
+    pub fn making(self, part: impl ToString) -> Self {
+        Self { part: Some(part.to_string()), ..self }
+    }
+
+    /// Nobody will ask for it soon: it is not kept in the cache.
+    #[must_use]
+    pub fn not_kept(self) -> Self {
+        Self { keep: false, ..self }
+    }
+
+    /// For a list of acts on several aggregates.
+    #[must_use]
+    pub fn boxed(self) -> Box<dyn Act> {
+        Box::new(self)
+    }
 }
 
 #[async_trait]
@@ -72,115 +128,54 @@ impl<A: Sourced> Act for On<A> {
         A::NAME
     }
 
-    fn id(&self) -> &str {
-        &self.id
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn subject(&self) -> String {
+        self.part.clone().unwrap_or_else(|| self.id())
     }
 
     fn name(&self) -> String {
-        format!("{}.{}", capability(A::NAME), snake_case(&first_word(&self.command)))
+        let of = |command| format!("{}.{}", capability(A::NAME), snake_case(&first_word(command)));
+        self.name.map(str::to_owned).or_else(|| self.commands.first().map(of)).unwrap_or_default()
     }
 
     fn command(&self) -> Value {
-        serde_json::to_value(&self.command).unwrap_or(Value::Null)
-    }
-
-    async fn decide(&self, ground: &mut Ground<'_>) -> Result<Decided> {
-        let loaded = ground.load::<A>(&self.id).await?;
-        self.decide_on(loaded).await
-    }
-}
-
-impl<A: Sourced> On<A> {
-    async fn decide_on(&self, loaded: Loaded<A>) -> Result<Decided> {
-        let Loaded { state, version } = loaded;
-        // What the command before this one has left is changed in place.
-        let mut next = Arc::unwrap_or_clone(state);
-        let sink = EventSink::default();
-        // Refused, it is as it was.
-        let refusal = next.handle(self.command.clone(), &(), &sink).await.err();
-        let refusal = refusal.map(|refusal| Refused::by(A::NAME, &refusal));
-        let events: Vec<DecidedEvent> =
-            sink.collect().await.iter().map(written).collect::<Result<_, _>>().map_err(Error::Refused)?;
-        let reached = version + i64::try_from(events.len()).map_err(Error::unavailable)?;
-        let made = Made { state: Arc::new(next), version: reached, keep: true };
-        Ok(Decided { version, events, refusal, made })
-    }
-}
-
-/// A command that makes something of an id that was made for it: there is nothing to look up yet.
-///
-/// If there is something after all, the append finds out, and it is decided again on what is there.
-#[derive(Debug)]
-pub struct OnNew<A: Sourced> {
-    on: On<A>,
-    supposed_new: AtomicBool,
-}
-
-impl<A: Sourced> OnNew<A> {
-    pub fn new(id: impl ToString, command: <A as domain::kernel::Decider>::Command) -> Self {
-        Self { on: On { id: id.to_string(), command }, supposed_new: AtomicBool::new(true) }
-    }
-}
-
-#[async_trait]
-impl<A: Sourced> Act for OnNew<A> {
-    fn aggregate(&self) -> &'static str {
-        self.on.aggregate()
-    }
-
-    fn id(&self) -> &str {
-        self.on.id()
-    }
-
-    fn name(&self) -> String {
-        self.on.name()
-    }
-
-    fn command(&self) -> Value {
-        self.on.command()
-    }
-
-    async fn decide(&self, ground: &mut Ground<'_>) -> Result<Decided> {
-        if self.supposed_new.swap(false, Ordering::Relaxed) {
-            let supposed = ground.supposed_new::<A>(self.id())?;
-            return self.on.decide_on(supposed).await;
-        }
-        self.on.decide(ground).await
-    }
-}
-
-/// A command with an expected version: refused if the aggregate has changed since it was loaded
-/// ([`crate::Context::execute_from`]).
-#[derive(Debug)]
-pub struct AtVersion<A: Sourced> {
-    pub on: On<A>,
-    pub version: i64,
-}
-
-#[async_trait]
-impl<A: Sourced> Act for AtVersion<A> {
-    fn aggregate(&self) -> &'static str {
-        self.on.aggregate()
-    }
-
-    fn id(&self) -> &str {
-        self.on.id()
-    }
-
-    fn name(&self) -> String {
-        self.on.name()
-    }
-
-    fn command(&self) -> Value {
-        self.on.command()
+        let json = match self.commands.as_slice() {
+            [command] => serde_json::to_value(command),
+            commands => serde_json::to_value(commands),
+        };
+        json.unwrap_or(Value::Null)
     }
 
     fn at(&self) -> Option<i64> {
-        Some(self.version)
+        if let Supposed::At(version) = self.supposed { Some(version) } else { None }
     }
 
-    async fn decide(&self, ground: &mut Ground<'_>) -> Result<Decided> {
-        self.on.decide(ground).await
+    async fn decide(&self, ground: &mut Ground<'_>, again: bool) -> Result<Decided> {
+        let Loaded { state, version } = match self.supposed {
+            Supposed::New if !again => ground.supposed_new::<A>(&self.id)?,
+            _ => ground.load::<A>(&self.id).await?,
+        };
+        // One that refuses has changed nothing, but those before it have.
+        let before = (self.commands.len() > 1).then(|| state.clone());
+        // What the command before this one has left is changed in place.
+        let mut next = Arc::unwrap_or_clone(state);
+        let sink = EventSink::default();
+        for command in &self.commands {
+            if let Err(refusal) = next.handle(command.clone(), &(), &sink).await {
+                let state = before.unwrap_or_else(|| Arc::new(next));
+                let refusal = Some(Refused::by(A::NAME, &refusal));
+                let made = Made { state, version, keep: self.keep };
+                return Ok(Decided { version, events: Vec::new(), refusal, made });
+            }
+        }
+        let events: Vec<DecidedEvent> =
+            sink.collect().await.iter().map(written).collect::<Result<_, _>>().map_err(Error::Refused)?;
+        let reached = version + i64::try_from(events.len()).map_err(Error::unavailable)?;
+        let made = Made { state: Arc::new(next), version: reached, keep: self.keep };
+        Ok(Decided { version, events, refusal: None, made })
     }
 }
 
@@ -244,9 +239,18 @@ pub enum Instruction {
 }
 
 impl Instruction {
-    /// A command on one aggregate.
-    pub fn to<A: Sourced>(id: impl ToString, command: <A as domain::kernel::Decider>::Command) -> Self {
-        Self::Act { act: Arc::new(On::<A> { id: id.to_string(), command }), then: None, fallback: None }
+    /// A command on one aggregate. Another's id does not do:
+    ///
+    /// ```compile_fail,E0308
+    /// use commands::Instruction;
+    /// use domain::commerce::cart::{Cart, CartCommand};
+    ///
+    /// fn give_up(order: domain::ids::OrderId) -> Instruction {
+    ///     Instruction::to::<Cart>(order, CartCommand::Abandon)
+    /// }
+    /// ```
+    pub fn to<A: Sourced>(id: A::Id, command: <A as Decider>::Command) -> Self {
+        Self::Act { act: Arc::new(On::<A>::new(id, command)), then: None, fallback: None }
     }
 
     /// What to do once it is taken, also if nothing followed from it.

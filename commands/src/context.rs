@@ -2,17 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
-use domain::ids::WorkspaceId;
-use domain::kernel::{Metadata, Sourced};
+use domain::ids::{TypedId, WorkspaceId};
+use domain::kernel::{Decider, Metadata, Sourced};
 use domain::permission::{ALL, RESERVED, allow};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::act::{Act, Decided, On, OnNew};
+use crate::act::{Act, Decided, On};
 use crate::clock::Clock;
 use crate::error::{Error, Refused, Result, capability};
 use crate::facts::{Facts, Holds};
@@ -43,9 +42,18 @@ impl fmt::Display for Actor {
     }
 }
 
-/// What is known of a command before it is looked at. It serves one command: its id is the
-/// idempotency key, and a second command would get the outcome stored for the first.
-#[derive(Debug, Clone)]
+/// What is known of a command before it is looked at. Acting takes it: its id is the idempotency key, so a second
+/// command with it would get the outcome stored for the first.
+///
+/// ```compile_fail,E0382
+/// use domain::commerce::cart::{Cart, CartCommand};
+///
+/// async fn twice(cx: commands::Context, cart: domain::ids::CartId) -> commands::Result<commands::Outcome> {
+///     cx.execute::<Cart>(cart, CartCommand::Abandon).await?;
+///     cx.execute::<Cart>(cart, CartCommand::Abandon).await
+/// }
+/// ```
+#[derive(Debug)]
 pub struct Context {
     store: EventStore,
     clock: Arc<dyn Clock>,
@@ -66,8 +74,6 @@ pub struct Context {
     pub effective_at: Option<DateTime<Utc>>,
     pub client: Option<String>,
     pub trace: Option<String>,
-    /// Whether its command was answered. A clone has the same id, so it shares this.
-    spent: Arc<AtomicBool>,
 }
 
 /// What a part of the platform itself may do.
@@ -94,16 +100,28 @@ impl Context {
             effective_at: None,
             client: None,
             trace: None,
-            spent: Arc::default(),
         }
     }
 
-    /// The same context for a command with this id.
+    /// The same context for another command, with this id.
     #[must_use]
-    pub fn identified(mut self, command_id: Uuid) -> Self {
-        self.command_id = command_id;
-        self.spent = Arc::default();
-        self
+    pub fn identified(&self, command_id: Uuid) -> Self {
+        Self {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            workspace: self.workspace,
+            actor: self.actor.clone(),
+            scopes: self.scopes.clone(),
+            command_id,
+            request_hash: self.request_hash.clone(),
+            key_hash: self.key_hash.clone(),
+            if_match: self.if_match,
+            correlation: self.correlation,
+            causation: self.causation,
+            effective_at: self.effective_at,
+            client: self.client.clone(),
+            trace: self.trace.clone(),
+        }
     }
 
     /// Makes the client's idempotency key the command's id, unique for its workspace and actor.
@@ -119,7 +137,6 @@ impl Context {
         self.request_hash = hash.finalize().to_vec();
         self.command_id =
             Uuid::new_v5(&self.workspace.uuid(), format!("key\0{}\0{key}", self.actor).as_bytes());
-        self.spent = Arc::default();
         self.key_hash = Some(Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect());
         self
     }
@@ -134,9 +151,9 @@ impl Context {
         &self.store
     }
 
-    /// An id for something new: UUIDv7, or derived from the command where a repeat must make the same.
+    /// An id for something new.
     #[must_use]
-    pub fn new_id<I: domain::ids::TypedId>(&self) -> I {
+    pub fn new_id<I: TypedId>(&self) -> I {
         I::from_uuid(Uuid::now_v7())
     }
 
@@ -156,32 +173,37 @@ impl Context {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn load<A: Sourced>(&self, id: impl fmt::Display) -> Result<Loaded<A>> {
-        self.store.load::<A>(self.workspace, &id.to_string()).await
+    pub async fn load<A: Sourced>(&self, id: &A::Id) -> Result<Loaded<A>> {
+        self.store.load::<A>(self.workspace, id).await
     }
 
     /// One command on one aggregate.
     ///
     /// # Errors
     /// Any of [`Error`].
-    pub async fn execute<A: Sourced>(
-        &self,
-        id: impl fmt::Display,
-        command: <A as domain::kernel::Decider>::Command,
-    ) -> Result<Outcome> {
-        self.perform(&[&On::<A> { id: id.to_string(), command }]).await
+    pub async fn execute<A: Sourced>(self, id: A::Id, command: <A as Decider>::Command) -> Result<Outcome> {
+        self.perform(&[&On::<A>::new(id, command)]).await
     }
 
-    /// A command that makes something of an id that was made for it, see [`OnNew`].
+    /// A command that makes something new, with an id of its own.
     ///
     /// # Errors
     /// Any of [`Error`].
-    pub async fn create<A: Sourced>(
-        &self,
-        id: impl fmt::Display,
-        command: <A as domain::kernel::Decider>::Command,
+    pub async fn create<A: Sourced<Id: TypedId>>(self, command: <A as Decider>::Command) -> Result<Outcome> {
+        self.perform(&[&On::<A>::new(self.new_id(), command).supposed_new()]).await
+    }
+
+    /// A command that makes something inside an aggregate; the answer is about that, at the aggregate's version.
+    ///
+    /// # Errors
+    /// Any of [`Error`].
+    pub async fn create_in<A: Sourced>(
+        self,
+        id: A::Id,
+        part: impl ToString,
+        command: <A as Decider>::Command,
     ) -> Result<Outcome> {
-        self.perform(&[&OnNew::<A>::new(id, command)]).await
+        self.perform(&[&On::<A>::new(id, command).making(part)]).await
     }
 
     /// Several commands on several aggregates, all or nothing; the answer is the first's. The first refusal
@@ -189,56 +211,55 @@ impl Context {
     ///
     /// # Errors
     /// Any of [`Error`].
-    pub async fn execute_all(&self, acts: &[&dyn Act]) -> Result<Outcome> {
+    pub async fn execute_all(self, acts: &[&dyn Act]) -> Result<Outcome> {
         self.perform(acts).await
     }
 
     /// Several commands on several aggregates, made of facts. They are made again, at most three times, if a fact has
-    /// changed meanwhile, or what they act on is not at the version they were made of ([`crate::AtVersion`]).
+    /// changed meanwhile, or what they act on is not at the version they were made of ([`On::at`]).
     ///
     /// What `make` refuses is the command's answer, and remembered like any other.
     ///
     /// # Errors
     /// Any of [`Error`].
-    pub async fn execute_from<F>(&self, make: impl Fn(Facts) -> F) -> Result<Outcome>
+    pub async fn execute_from<F>(self, make: impl Fn(Facts) -> F) -> Result<Outcome>
     where
         F: Future<Output = Result<Vec<Box<dyn Act>>>>,
     {
-        self.once(async {
-            let mut retries = 0;
-            loop {
-                let facts = Facts::of(self);
-                let made = make(facts.clone()).await;
-                let outdated = match facts.hold(Some(self.command_id), made).await {
-                    Ok(Holds::Answered(hash, outcome)) => return self.same_as_before(&hash, outcome),
-                    Ok(Holds::Of(acts)) => {
-                        let acts: Vec<&dyn Act> = acts.iter().map(|act| &**act).collect();
-                        match self.act(&acts).await? {
-                            Acted::Done(outcome) => return Ok(outcome),
-                            Acted::Outdated(error) => error,
-                        }
+        let cx = Arc::new(self);
+        let mut retries = 0;
+        loop {
+            let facts = Facts::of(&cx);
+            let made = make(facts.clone()).await;
+            let outdated = match facts.hold(Some(cx.command_id), made).await {
+                Ok(Holds::Answered(hash, outcome)) => return cx.same_as_before(&hash, outcome),
+                Ok(Holds::Of(acts)) => {
+                    let acts: Vec<&dyn Act> = acts.iter().map(|act| &**act).collect();
+                    match cx.act(&acts).await? {
+                        Acted::Done(outcome) => return Ok(outcome),
+                        Acted::Outdated(error) => error,
                     }
-                    Ok(Holds::Outdated(error)) => error,
-                    Err(Error::Refused(refused)) => return self.refuse(refused).await,
-                    Err(error) => return Err(error),
-                };
-                if retries == RETRIES {
-                    return Err(outdated);
                 }
-                retries += 1;
+                Ok(Holds::Outdated(error)) => error,
+                Err(Error::Refused(refused)) => return cx.refuse(refused).await,
+                Err(error) => return Err(error),
+            };
+            if retries == RETRIES {
+                return Err(outdated);
             }
-        })
-        .await
+            retries += 1;
+        }
     }
 
     /// Something that is made of facts, and recorded nowhere.
     ///
     /// # Errors
     /// What `make` refuses; [`Error::Conflict`], [`Error::Unavailable`].
-    pub async fn know<T, F: Future<Output = Result<T>>>(&self, make: impl Fn(Facts) -> F) -> Result<T> {
+    pub async fn know<T, F: Future<Output = Result<T>>>(self, make: impl Fn(Facts) -> F) -> Result<T> {
+        let cx = Arc::new(self);
         let mut retries = 0;
         loop {
-            let facts = Facts::of(self);
+            let facts = Facts::of(&cx);
             let made = make(facts.clone()).await;
             match facts.hold(None, made).await? {
                 Holds::Of(made) => return Ok(made),
@@ -248,40 +269,26 @@ impl Context {
         }
     }
 
-    /// What is answered for good spends the context; after anything else the same may be tried again.
-    async fn once(&self, acting: impl Future<Output = Result<Outcome>>) -> Result<Outcome> {
-        if self.spent.load(Ordering::Acquire) {
-            return Err(Error::Spent);
-        }
-        let answer = acting.await;
-        if matches!(answer, Ok(_) | Err(Error::Refused(_))) {
-            self.spent.store(true, Ordering::Release);
-        }
-        answer
-    }
-
     async fn perform(&self, acts: &[&dyn Act]) -> Result<Outcome> {
-        self.once(async {
-            match self.act(acts).await? {
-                Acted::Done(outcome) => Ok(outcome),
-                Acted::Outdated(error) => Err(error),
-            }
-        })
-        .await
+        match self.act(acts).await? {
+            Acted::Done(outcome) => Ok(outcome),
+            Acted::Outdated(error) => Err(error),
+        }
     }
 
     async fn act(&self, acts: &[&dyn Act]) -> Result<Acted> {
         let what = acts.first().expect("a command acts on something").aggregate();
         let streams: Vec<StreamKey> =
             acts.iter().map(|act| (act.aggregate(), stream(self.workspace, act.id()))).collect();
-        let mut retries = 0;
+        let (mut retries, mut again) = (0, false);
         loop {
             let tried = match acts {
                 [act] if self.if_match.is_none() && act.at().is_none() => {
-                    self.try_in_line(*act, streams[0].clone()).await?
+                    self.try_in_line(*act, streams[0].clone(), again).await?
                 }
-                _ => self.try_alone(acts, &streams).await?,
+                _ => self.try_alone(acts, &streams, again).await?,
             };
+            again = true;
             match tried {
                 Tried::Done(outcome) => return Ok(Acted::Done(outcome)),
                 Tried::Outdated(error) => return Ok(Acted::Outdated(error)),
@@ -296,22 +303,22 @@ impl Context {
     }
 
     /// Decides one command on what those before it make of the aggregate, and appends it with them.
-    async fn try_in_line(&self, act: &dyn Act, stream: StreamKey) -> Result<Tried> {
+    async fn try_in_line(&self, act: &dyn Act, stream: StreamKey, again: bool) -> Result<Tried> {
         let mut turn = self.store.turn(&stream, self.asker()).await;
         turn.make_room(&stream, self.command_id).await;
-        let decided = act.decide(&mut turn.ground(self.workspace)).await?;
+        let decided = act.decide(&mut turn.ground(self.workspace), again).await?;
         let (append, mut made) = self.append_of(&[act], vec![decided]);
         let made = made.pop().expect("what it decided");
         self.tried(turn.append(stream, append, self.now(), made).await?)
     }
 
     /// Decides on what is in the log and nothing else: several streams, or one at a version that was named.
-    async fn try_alone(&self, acts: &[&dyn Act], streams: &[StreamKey]) -> Result<Tried> {
+    async fn try_alone(&self, acts: &[&dyn Act], streams: &[StreamKey], again: bool) -> Result<Tried> {
         let mut turns = self.store.turns(streams, self.asker()).await;
         let turn = turns.first_mut().expect("there is a stream");
         let mut decided = Vec::with_capacity(acts.len());
         for act in acts {
-            decided.push(act.decide(&mut turn.ground(self.workspace)).await?);
+            decided.push(act.decide(&mut turn.ground(self.workspace), again).await?);
         }
         for (act, (decided, stream)) in acts.iter().zip(decided.iter().zip(streams)) {
             if act.at().is_some_and(|version| version != decided.version) {
@@ -413,7 +420,7 @@ impl Context {
         let append = Append {
             command_id: self.command_id,
             request_hash: self.request_hash.clone(),
-            subject: acts[0].id().to_owned(),
+            subject: acts[0].subject(),
             version: entries[0].expected + i64::try_from(entries[0].events.len()).unwrap_or(i64::MAX),
             refusal,
             workspace: self.workspace.uuid(),

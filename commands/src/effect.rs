@@ -8,7 +8,7 @@ pub(crate) mod finance;
 pub mod identity;
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use domain::kernel::{Recorded, Unreadable};
 
 use crate::act::Instruction;
@@ -42,32 +42,52 @@ pub trait Effect: Send + Sync + 'static {
     }
 }
 
-/// When an outcome that is not known is asked for again, counted from the moment it was not known. A buyer waits
-/// at first, and whoever is owed a refund for longer, so the first questions come soon.
-const POLLS: [TimeDelta; 14] = [
-    TimeDelta::seconds(2),
-    TimeDelta::seconds(10),
-    TimeDelta::minutes(1),
-    TimeDelta::minutes(5),
-    TimeDelta::minutes(15),
-    TimeDelta::minutes(30),
-    TimeDelta::hours(1),
-    TimeDelta::days(1),
-    TimeDelta::days(2),
-    TimeDelta::days(3),
-    TimeDelta::days(4),
-    TimeDelta::days(5),
-    TimeDelta::days(6),
-    TimeDelta::days(7),
-];
-
-/// The next time to ask after so long; none once it has been asked often enough.
-fn next_poll(asked_after: TimeDelta) -> Option<TimeDelta> {
-    POLLS.into_iter().find(|&after| after > asked_after)
-}
-
 /// Every effect.
 #[must_use]
 pub fn all(ports: &Ports) -> Vec<Box<dyn Effect>> {
     [finance::effects(ports), identity::effects(ports)].into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use domain::finance::payment::{Payment, PaymentEvent};
+    use domain::finance::refund::{Refund, RefundEvent};
+    use domain::identity::subject::{ErasureReason, Subject, SubjectEvent};
+    use domain::ids::{OrderId, PaymentId};
+    use domain::money::{Currency, Money};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::port::payment::fake::FakeGateway;
+    use crate::port::vault::fake::FakeVault;
+
+    #[tokio::test]
+    async fn an_event_whose_streams_id_cannot_be_read_is_never_dropped() {
+        let (payment, order) = (PaymentId::from_uuid(Uuid::nil()), OrderId::from_uuid(Uuid::nil()));
+        let amount = Money::new(100, Currency::USD);
+        let classes = BTreeSet::new();
+        let reason = ErasureReason::Asked;
+        let erased = SubjectEvent::Erased { classes, reason, requested_by: "ann".into(), approved_by: None };
+        let ports =
+            Ports { payment: Arc::new(FakeGateway::default()), vault: Arc::new(FakeVault::default()) };
+        let effects = all(&ports);
+        let mut asked = 0;
+        for event in [
+            Recorded::example::<Payment>("nobody", &PaymentEvent::Cancelled { order, amount }),
+            Recorded::example::<Refund>("nobody", &RefundEvent::Approved { payment, order, amount }),
+            Recorded::example::<Subject>("nobody", &erased),
+        ] {
+            for effect in
+                effects.iter().filter(|effect| effect.listens_to().contains(&&*event.aggregate_type))
+            {
+                let told = [effect.perform(&event).await, effect.due(&event, "", event.recorded_at).await];
+                assert!(told.iter().all(Result::is_err), "{}: {told:?}", effect.name());
+                asked += 1;
+            }
+        }
+        assert_eq!(asked, effects.len());
+    }
 }

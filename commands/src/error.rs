@@ -25,9 +25,6 @@ pub enum Error {
     /// The actor may not do this.
     #[error("this needs the scope {0}")]
     Forbidden(String),
-    /// A context is one command, and this one was answered: whoever acts again needs another (`identified`).
-    #[error("this context was used for another command before; each command needs one of its own")]
-    Spent,
     /// What it depends on does not answer. Nothing is known to have been done; repeat with the same key.
     #[error("the event store does not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -8,22 +8,20 @@
 //! nothing (docs/adr/0018).
 
 use std::collections::HashSet;
-use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
-use domain::ids::WorkspaceId;
 use domain::kernel::Sourced;
 use uuid::Uuid;
 
 use crate::context::Context;
 use crate::error::{Error, Refused, Result};
-use crate::store::{EventStore, Loaded, Outcome, StreamKey, stream};
+use crate::store::{Loaded, Outcome, StreamKey, stream};
 
-/// What a command is made of. Clones are the same facts.
+/// What a command is made of, and the context it is made in. Clones are the same facts.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    store: EventStore,
-    workspace: WorkspaceId,
+    cx: Arc<Context>,
     /// What was found in the cache, at which version.
     cached: Arc<Mutex<HashSet<(StreamKey, i64)>>>,
 }
@@ -38,21 +36,29 @@ pub(crate) enum Holds<T> {
     Outdated(Error),
 }
 
+impl Deref for Facts {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        &self.cx
+    }
+}
+
 impl Facts {
-    pub(crate) fn of(cx: &Context) -> Self {
-        Self { store: cx.store().clone(), workspace: cx.workspace, cached: Arc::default() }
+    pub(crate) fn of(cx: &Arc<Context>) -> Self {
+        Self { cx: cx.clone(), cached: Arc::default() }
     }
 
     /// An aggregate as it is: if it is not any more when all facts are there, they are all asked for again.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn load<A: Sourced>(&self, id: impl fmt::Display) -> Result<Loaded<A>> {
-        let id = id.to_string();
-        let (loaded, is_cached) = self.store.load_and_tell::<A>(self.workspace, &id).await?;
+    pub async fn load<A: Sourced>(&self, id: &A::Id) -> Result<Loaded<A>> {
+        let stream = stream(self.cx.workspace, id);
+        let (loaded, is_cached) = self.cx.store().load_and_tell::<A>(&stream).await?;
         if is_cached {
             let mut cached = self.cached.lock().expect("nobody panics with it");
-            cached.insert(((A::NAME, stream(self.workspace, &id)), loaded.version));
+            cached.insert(((A::NAME, stream), loaded.version));
         }
         Ok(loaded)
     }
@@ -68,14 +74,14 @@ impl Facts {
             Err(error @ (Error::Unavailable(_) | Error::Forbidden(_))) => return Err(error),
             made => made,
         };
-        let seen = self.store.look(command, &streams).await?;
+        let seen = self.cx.store().look(command, &streams).await?;
         if let Some((hash, outcome)) = seen.answer {
             return Ok(Holds::Answered(hash, outcome));
         }
         let mut changed = None;
         for ((stream, version), current) in streams.iter().zip(versions).zip(seen.versions) {
             if version != current {
-                self.store.doubt(stream);
+                self.cx.store().doubt(stream);
                 changed = Some(Error::conflict(stream.0, current));
             }
         }

@@ -3,6 +3,7 @@
 //! A command function checks a scope, fetches facts and executes; nothing here reads a read model.
 
 pub mod act;
+pub mod backoff;
 pub mod clock;
 pub mod commerce;
 pub mod context;
@@ -17,7 +18,8 @@ pub mod port;
 pub mod process;
 pub mod store;
 
-pub use act::{Act, AtVersion, InTurn, Instruction, On, OnNew};
+pub use act::{Act, Instruction, On};
+pub use backoff::Backoff;
 pub use context::{Actor, Context};
 pub use effect::Effect;
 pub use error::{Error, Refused, Result};

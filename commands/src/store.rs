@@ -5,6 +5,7 @@
 //! by its expected version. Commands on one stream take turns within a process ([`turn`]).
 
 pub mod appender;
+mod events;
 mod streams;
 pub mod turn;
 
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use cqrs_es::persist::PersistedEventRepository;
 use domain::ids::WorkspaceId;
-use domain::kernel::{Event, Recorded, RecordedRow, Sourced, cqrs_es};
+use domain::kernel::{Event, Sourced, cqrs_es};
 use moka::Entry;
 use moka::ops::compute::Op;
 use postgres_es::PostgresEventRepository;
@@ -70,9 +71,9 @@ impl Serialize for Position {
 /// What a command answers, the first time and every time it is repeated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Outcome {
-    /// What was acted on.
+    /// What was acted on, or made inside of that.
     pub id: String,
-    /// Its version now: its ETag.
+    /// The version of what was acted on: its ETag.
     pub version: i64,
     /// A read with `min_position` of this shows what was done.
     pub position: Position,
@@ -165,28 +166,23 @@ impl EventStore {
     ///
     /// # Errors
     /// [`Error::Unavailable`]; [`Error::Internal`] if the stream cannot be read.
-    pub async fn load<A: Sourced>(&self, workspace: WorkspaceId, id: &str) -> Result<Loaded<A>> {
-        self.load_and_tell(workspace, id).await.map(|(loaded, _)| loaded)
+    pub async fn load<A: Sourced>(&self, workspace: WorkspaceId, id: &A::Id) -> Result<Loaded<A>> {
+        self.load_and_tell(&stream(workspace, id)).await.map(|(loaded, _)| loaded)
     }
 
     /// The same, and whether it is from the cache.
-    pub(crate) async fn load_and_tell<A: Sourced>(
-        &self,
-        workspace: WorkspaceId,
-        id: &str,
-    ) -> Result<(Loaded<A>, bool)> {
-        let stream = stream(workspace, id);
-        let cached = self.0.cache.get(&(A::NAME, stream.clone())).and_then(|cached| {
+    pub(crate) async fn load_and_tell<A: Sourced>(&self, stream: &str) -> Result<(Loaded<A>, bool)> {
+        let cached = self.0.cache.get(&(A::NAME, stream.to_owned())).and_then(|cached| {
             let state = cached.state.downcast::<A>().ok()?;
             Some((Loaded { state, version: cached.version }, cached.doubted))
         });
         let loaded = match cached {
             Some((known, false)) => return Ok((known, true)),
-            Some((doubted, true)) => self.read_on(workspace, id, doubted).await?,
-            None => self.load_from_log(&stream).await?,
+            Some((doubted, true)) => self.read_on(stream, doubted).await?,
+            None => self.load_from_log(stream).await?,
         };
         if loaded.version > 0 {
-            self.remember_read(stream, &loaded);
+            self.remember_read(stream.to_owned(), &loaded);
         }
         Ok((loaded, false))
     }
@@ -209,18 +205,13 @@ impl EventStore {
 
     /// What is known, and what has happened since. A long stream that another process writes to as well is caught up
     /// with like this; read whole, it would be behind again each time.
-    async fn read_on<A: Sourced>(
-        &self,
-        workspace: WorkspaceId,
-        id: &str,
-        known: Loaded<A>,
-    ) -> Result<Loaded<A>> {
+    async fn read_on<A: Sourced>(&self, stream: &str, known: Loaded<A>) -> Result<Loaded<A>> {
         let Loaded { state, mut version } = known;
         let mut state = A::clone(&state);
         // From the event that it is at: without this one, what is known is of another log.
         let (mut after, mut found) = (version - 1, false);
         loop {
-            let events = self.history::<A>(workspace, id, after, READ_ON).await?;
+            let events = self.of_stream(A::NAME, stream, after, READ_ON).await?;
             for event in &events {
                 after = event.sequence;
                 if after == version {
@@ -230,7 +221,7 @@ impl EventStore {
                 }
             }
             if !found {
-                return self.load_from_log(&stream(workspace, id)).await;
+                return self.load_from_log(stream).await;
             }
             version = after;
             if events.len() < READ_ON as usize {
@@ -324,166 +315,10 @@ impl EventStore {
             })
             .collect()
     }
-
-    /// Events after a position, at most `limit`, in order.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], also if the positions have a hole: the log never has one.
-    pub async fn read(&self, after: i64, limit: i64) -> Result<Vec<Recorded>> {
-        let rows = sqlx::query_as!(
-            EventRow,
-            r#"select position, workspace_id, workspace_position, event_id, aggregate_type, aggregate_id, sequence,
-                      event_type, event_version, payload::text as "payload!", metadata::text as "metadata!",
-                      recorded_at, effective_at
-               from events where position > $1 order by position limit $2"#,
-            after,
-            limit
-        )
-        .fetch_all(&self.0.pool)
-        .await?;
-        let mut expected = after;
-        for row in &rows {
-            expected += 1;
-            if row.position != expected {
-                return Err(Error::unavailable(format!(
-                    "the log has a hole: position {expected} is missing before {}",
-                    row.position
-                )));
-            }
-        }
-        Ok(rows.into_iter().map(Recorded::from).collect())
-    }
-
-    /// The events at these positions, in order.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn pick(&self, positions: &[i64]) -> Result<Vec<Recorded>> {
-        let rows = sqlx::query_as!(
-            EventRow,
-            r#"select position, workspace_id, workspace_position, event_id, aggregate_type, aggregate_id, sequence,
-                      event_type, event_version, payload::text as "payload!", metadata::text as "metadata!",
-                      recorded_at, effective_at
-               from events where position = any ($1) order by position"#,
-            positions
-        )
-        .fetch_all(&self.0.pool)
-        .await?;
-        Ok(rows.into_iter().map(Recorded::from).collect())
-    }
-
-    /// A thing's history: its stream after a sequence, at most `limit` events.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn history<A: Sourced>(
-        &self,
-        workspace: WorkspaceId,
-        id: &str,
-        after: i64,
-        limit: i64,
-    ) -> Result<Vec<Recorded>> {
-        let rows = sqlx::query_as!(
-            EventRow,
-            r#"select position, workspace_id, workspace_position, event_id, aggregate_type, aggregate_id, sequence,
-                      event_type, event_version, payload::text as "payload!", metadata::text as "metadata!",
-                      recorded_at, effective_at
-               from events where aggregate_type = $1 and aggregate_id = $2 and sequence > $3
-               order by sequence limit $4"#,
-            A::NAME,
-            stream(workspace, id),
-            after,
-            limit
-        )
-        .fetch_all(&self.0.pool)
-        .await?;
-        Ok(rows.into_iter().map(Recorded::from).collect())
-    }
-
-    /// Every workspace that something has happened in.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn workspaces(&self) -> Result<Vec<WorkspaceId>> {
-        // From one workspace to the next in the index, over all events between.
-        let ids = sqlx::query_scalar!(
-            r#"with recursive found as (
-                   (select workspace_id from events order by workspace_id limit 1)
-                   union all
-                   select (select e.workspace_id from events e where e.workspace_id > f.workspace_id
-                           order by e.workspace_id limit 1)
-                   from found f where f.workspace_id is not null
-               )
-               select workspace_id as "id!" from found where workspace_id is not null"#
-        )
-        .fetch_all(&self.0.pool)
-        .await?;
-        Ok(ids.into_iter().map(WorkspaceId::from_uuid).collect())
-    }
-
-    /// The ids of a workspace's aggregates whose ids are TypeIDs with this prefix, in their order.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn ids<A: Sourced>(&self, workspace: WorkspaceId, prefix: &str) -> Result<Vec<String>> {
-        // Between `_` and the character after it lie all streams of that prefix, next to each other in the index.
-        let (first, end) = (format!("{prefix}_"), format!("{prefix}`"));
-        let streams = sqlx::query_scalar!(
-            "select aggregate_id from events
-             where aggregate_id >= $1 and aggregate_id < $2 and aggregate_type = $3 and sequence = 1
-             order by aggregate_id",
-            stream(workspace, &first),
-            stream(workspace, &end),
-            A::NAME,
-        )
-        .fetch_all(&self.0.pool)
-        .await?;
-        Ok(streams.into_iter().filter_map(|s| s.split_once('/').map(|(_, id)| id.to_owned())).collect())
-    }
 }
 
 /// The text that names a stream in the log.
 #[must_use]
-pub fn stream(workspace: WorkspaceId, id: &str) -> String {
+pub fn stream(workspace: WorkspaceId, id: impl fmt::Display) -> String {
     format!("{workspace}/{id}")
-}
-
-/// One row of `events`.
-#[derive(Debug, sqlx::FromRow)]
-pub struct EventRow {
-    pub position: i64,
-    pub workspace_id: Uuid,
-    pub workspace_position: i64,
-    pub event_id: Uuid,
-    pub aggregate_type: String,
-    pub aggregate_id: String,
-    pub sequence: i64,
-    pub event_type: String,
-    pub event_version: String,
-    pub payload: String,
-    pub metadata: String,
-    pub recorded_at: DateTime<Utc>,
-    pub effective_at: DateTime<Utc>,
-}
-
-impl From<EventRow> for Recorded {
-    fn from(row: EventRow) -> Self {
-        let id = row.aggregate_id.split_once('/').map_or("", |(_, id)| id).to_owned();
-        RecordedRow {
-            position: row.position,
-            workspace: WorkspaceId::from_uuid(row.workspace_id),
-            workspace_position: row.workspace_position,
-            event_id: row.event_id,
-            aggregate_type: row.aggregate_type,
-            id,
-            sequence: row.sequence,
-            event_type: row.event_type,
-            event_version: row.event_version,
-            payload: row.payload,
-            metadata: row.metadata,
-            recorded_at: row.recorded_at,
-            effective_at: row.effective_at,
-        }
-        .into()
-    }
 }

@@ -7,7 +7,7 @@
 mod testing;
 
 use std::any::Any;
-use std::fmt::{self, Debug};
+use std::fmt::{Debug, Display};
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
@@ -28,6 +28,8 @@ pub trait Decider: Default + Clone + Debug + Serialize + DeserializeOwned + Send
     /// `<context>.<capability>`: the aggregate type in the log; the topic comes from its first half, refusal
     /// codes from its second.
     const NAME: &'static str;
+    /// What each is called by inside its workspace: a TypeID or a natural key. Its text is the stream's id.
+    type Id: Clone + Debug + Display + FromStr<Err: Display> + Send + Sync + 'static;
     type Command: Clone + Debug + PartialEq + Serialize + Send + Sync + 'static;
     type Event: Event;
     type Refusal: Refusal;
@@ -176,7 +178,7 @@ pub struct Recorded {
     pub event_id: Uuid,
     /// `<context>.<capability>`.
     pub aggregate_type: String,
-    /// The stream's id inside its workspace (a TypeID or a natural key), without the workspace's part.
+    /// The stream's id inside its workspace, without the workspace's part. As what it means: [`Recorded::id_of`].
     pub id: String,
     /// Its place in its stream: 1, 2, 3 …, gapless; the stream's version once it was appended.
     pub sequence: i64,
@@ -190,12 +192,17 @@ pub struct Recorded {
     pub recorded_at: DateTime<Utc>,
     /// When it holds from (UTC, microseconds): earlier than `recorded_at` for back-dated facts.
     pub effective_at: DateTime<Utc>,
-    parsed: Parsed,
+    pub parsed: Parsed,
 }
 
-type Parsed = OnceLock<Result<Arc<dyn Any + Send + Sync>, String>>;
+/// A payload as it was read, once it was.
+#[derive(Debug, Clone, Default)]
+pub struct Parsed(OnceLock<Result<Arc<dyn Any + Send + Sync>, String>>);
 
-/// An event of the log whose payload is not what its type says.
+/// What it happened to, and what happened.
+pub type Happened<'a, A> = (<A as Decider>::Id, &'a <A as Decider>::Event);
+
+/// An event of the log whose payload or id is not what its type says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("event {event_type} (version {version}) at position {position} cannot be read: {reason}")]
 pub struct Unreadable {
@@ -203,45 +210,6 @@ pub struct Unreadable {
     pub event_type: String,
     pub version: String,
     pub reason: String,
-}
-
-/// The columns of an event's row, for making a [`Recorded`].
-#[derive(Debug, Clone)]
-pub struct RecordedRow {
-    pub position: i64,
-    pub workspace: WorkspaceId,
-    pub workspace_position: i64,
-    pub event_id: Uuid,
-    pub aggregate_type: String,
-    pub id: String,
-    pub sequence: i64,
-    pub event_type: String,
-    pub event_version: String,
-    pub payload: String,
-    pub metadata: String,
-    pub recorded_at: DateTime<Utc>,
-    pub effective_at: DateTime<Utc>,
-}
-
-impl From<RecordedRow> for Recorded {
-    fn from(row: RecordedRow) -> Self {
-        Self {
-            position: row.position,
-            workspace: row.workspace,
-            workspace_position: row.workspace_position,
-            event_id: row.event_id,
-            aggregate_type: row.aggregate_type,
-            id: row.id,
-            sequence: row.sequence,
-            event_type: row.event_type,
-            event_version: row.event_version,
-            payload: row.payload,
-            metadata: row.metadata,
-            recorded_at: row.recorded_at,
-            effective_at: row.effective_at,
-            parsed: OnceLock::new(),
-        }
-    }
 }
 
 impl Recorded {
@@ -254,7 +222,7 @@ impl Recorded {
         if self.aggregate_type != A::NAME {
             return Ok(None);
         }
-        let parsed = self.parsed.get_or_init(|| {
+        let parsed = self.parsed.0.get_or_init(|| {
             self.parse::<A::Event>().map(|event| Arc::new(event) as Arc<dyn Any + Send + Sync>)
         });
         match parsed {
@@ -285,12 +253,23 @@ impl Recorded {
         serde_json::from_value(event.payload).map_err(|e| e.to_string())
     }
 
-    /// The stream's id, as the kind of id that its aggregate has.
+    /// What an event of `A` happened to.
     ///
     /// # Errors
-    /// [`Unreadable`] if it is of another form.
-    pub fn id_as<I: FromStr<Err: fmt::Display>>(&self) -> Result<I, Unreadable> {
-        self.id.parse().map_err(|e: I::Err| self.unreadable(e.to_string()))
+    /// [`Unreadable`] if the stream's id is none of an `A`: whoever needs it lets the event be parked.
+    pub fn id_of<A: Decider>(&self) -> Result<A::Id, Unreadable> {
+        if self.aggregate_type != A::NAME {
+            return Err(self.unreadable(format!("it is no event of {}", A::NAME)));
+        }
+        self.id.parse().map_err(|e: <A::Id as FromStr>::Err| self.unreadable(format!("its stream's id: {e}")))
+    }
+
+    /// [`Recorded::of`], and what it happened to.
+    ///
+    /// # Errors
+    /// [`Unreadable`] if the payload or the stream's id is none of `A`.
+    pub fn happened_to<A: Decider>(&self) -> Result<Option<Happened<'_, A>>, Unreadable> {
+        self.of::<A>()?.map(|event| Ok((self.id_of::<A>()?, event))).transpose()
     }
 
     fn unreadable(&self, reason: String) -> Unreadable {

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use commands::{EventStore, Result};
+use commands::{Backoff, EventStore, Result};
 use domain::kernel::Recorded;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -19,8 +19,7 @@ const PAGE: i64 = 2_000;
 const WINDOW_EVENTS: usize = 8_000;
 const WINDOW_BYTES: usize = 8 << 20;
 /// How often others' appends are looked for: often while there are some, seldom while there are none.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(50));
 
 /// The log, followed. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -92,7 +91,7 @@ impl Log {
 
     async fn run(self, mut last: i64, moved: watch::Sender<i64>, stop: CancellationToken) {
         let mut newest = self.store.newest();
-        let mut pause = SHORTEST_PAUSE;
+        let mut backoff = Backoff::new(LOOK_AGAIN);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -101,12 +100,12 @@ impl Log {
                         return;
                     }
                 }
-                () = tokio::time::sleep(pause) => {}
+                () = backoff.wait() => {}
             }
             match self.store.read(last, PAGE).await {
-                Ok(events) if events.is_empty() => pause = (pause * 2).min(LONGEST_PAUSE),
+                Ok(events) if events.is_empty() => {}
                 Ok(events) => {
-                    pause = SHORTEST_PAUSE;
+                    backoff.reset();
                     last += i64::try_from(events.len()).unwrap_or_default();
                     self.take_in(events);
                     moved.send_replace(last);

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use commands::EventStore;
+use commands::{Backoff, EventStore};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -144,7 +144,7 @@ impl Relay {
 
     async fn lead_again_and_again(&self, shutdown: &CancellationToken) -> Result<(), RelayError> {
         let mut led = false;
-        let mut pause = TRY_AGAIN.0;
+        let mut backoff = Backoff::new(TRY_AGAIN);
         loop {
             let before = self.state.borrow().position;
             let error = match self.lead(&mut led, shutdown).await {
@@ -157,13 +157,13 @@ impl Relay {
                 (state.leading, state.stuck) = (false, Some((since, error.why())));
             });
             if self.state.borrow().position > before {
-                pause = TRY_AGAIN.0;
+                backoff.reset();
             }
             let reason = std::error::Error::source(&error).map(ToString::to_string);
             tracing::warn!(%error, reason, "the relay is interrupted; it will take over again");
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(TRY_AGAIN.1),
+                () = backoff.wait() => {}
             }
         }
     }
@@ -270,15 +270,15 @@ impl Relay {
         let (mut newest, mut state) = (self.store.newest(), self.state());
         let mut held_up = reading.held_up.subscribe();
         let mut topics: BTreeSet<String> = topics::expected(&self.config).into_keys().collect();
-        let (mut after, mut pause) = (reading.handed_on.load(Relaxed), LOOK_AGAIN.0);
+        let (mut after, mut backoff) = (reading.handed_on.load(Relaxed), Backoff::new(LOOK_AGAIN));
         let limit = i64::try_from(self.config.batch_records).unwrap_or(i64::MAX);
         loop {
             newest.mark_unchanged();
-            let page = self.store.read(after, limit).await.unwrap_or_else(|error| {
+            let page = self.store.read(after, limit).await.inspect_err(|error| {
                 tracing::warn!(%error, "the relay cannot read the event store; it will look again");
-                pause = TRY_AGAIN.1;
-                Vec::new()
             });
+            let pause = if page.is_err() { TRY_AGAIN.1 } else { backoff.pause() };
+            let page = page.unwrap_or_default();
             if page.is_empty() {
                 tokio::select! {
                     Ok(()) = newest.changed() => {}
@@ -286,10 +286,9 @@ impl Relay {
                     // The writer ends by itself only if it has failed.
                     () = batches.closed() => return Ok(()),
                 }
-                pause = (pause * 2).min(LOOK_AGAIN.1);
                 continue;
             }
-            pause = LOOK_AGAIN.0;
+            backoff.reset();
             let full = page.len() == self.config.batch_records;
             for batch in Batch::split(page, &self.config) {
                 let new = batch.topics().filter(|topic| !topics.contains(*topic));

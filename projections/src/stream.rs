@@ -4,9 +4,6 @@
 //! say when the stream's first and last event were recorded, `version` how many there are. Since when something holds
 //! (`effective_at`) is a column of its own where a reader needs it.
 
-use std::fmt::Display;
-use std::str::FromStr;
-
 use chrono::{DateTime, Utc};
 use domain::ids::WorkspaceId;
 use domain::kernel::{Decider, Recorded, Unreadable};
@@ -36,16 +33,14 @@ pub trait StreamView: Send + Sync + 'static {
     const NAME: &'static str;
     /// Whose streams.
     type Of: Decider;
-    /// What these are called by.
-    type Id: FromStr<Err: Display> + Display;
     /// A row: its [`Stem`] flattened, and what else it shows.
     type Row: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + Unpin;
 
-    fn stem(row: &mut Self::Row) -> &mut Stem<Self::Id>;
+    fn stem(row: &mut Self::Row) -> &mut Stem<<Self::Of as Decider>::Id>;
 
     /// The row before anything happened to it, if `first` is an event that rows begin with.
     fn begun(
-        stem: Stem<Self::Id>,
+        stem: Stem<<Self::Of as Decider>::Id>,
         happened: &<Self::Of as Decider>::Event,
         first: &Recorded,
     ) -> Option<Self::Row>;
@@ -67,12 +62,12 @@ pub trait StreamView: Send + Sync + 'static {
     }
 }
 
-impl<I: FromStr<Err: Display>> Stem<I> {
+impl<I> Stem<I> {
     /// Of a row that begins with this event.
-    fn of(first: &Recorded) -> Result<Self, Unreadable> {
+    fn of<A: Decider<Id = I>>(first: &Recorded) -> Result<Self, Unreadable> {
         Ok(Self {
             workspace_id: first.workspace,
-            id: first.id_as()?,
+            id: first.id_of::<A>()?,
             version: 0,
             created_at: first.recorded_at,
             updated_at: first.recorded_at,
@@ -94,7 +89,7 @@ impl<V: StreamView> View for V {
         let Some(what) = event.of::<V::Of>()? else { return Ok(row) };
         let begun = match row {
             Some(row) => Some(row),
-            None => V::begun(Stem::of(event)?, what, event),
+            None => V::begun(Stem::of::<V::Of>(event)?, what, event),
         };
         let Some(mut row) = begun else { return Ok(None) };
         V::apply(&mut row, what, event)?;
@@ -105,5 +100,24 @@ impl<V: StreamView> View for V {
 
     fn totals() -> Vec<Total<V::Row>> {
         V::totals()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::commerce::cart::{Cart, CartEvent};
+    use domain::money::Currency;
+
+    use super::*;
+    use crate::commerce::cart::Carts;
+
+    #[test]
+    fn an_event_whose_streams_id_cannot_be_read_is_never_dropped() {
+        let opened = CartEvent::Opened { customer: None, currency: Currency::USD };
+        let event = Recorded::example::<Cart>("nobody", &opened);
+        let Touches(keys) = Carts::touches(&event).unwrap();
+        assert_eq!(keys.len(), 1, "its row is parked with it");
+        let folded = Carts::fold(&keys[0], None, &event);
+        assert!(matches!(folded, Err(Unfoldable::Unreadable(_))), "{folded:?}");
     }
 }

@@ -56,6 +56,7 @@ impl Refusal for OutOfRange {
 
 impl Decider for Counter {
     const NAME: &'static str = "bench.counter";
+    type Id = String;
     type Command = CounterCommand;
     type Event = CounterEvent;
     type Refusal = OutOfRange;

@@ -47,7 +47,7 @@ pub async fn measure(server: &Server, settings: Settings, report: &mut Report) -
 /// A client's command, with a key of its own.
 async fn execute<A: domain::kernel::Sourced>(
     store: &EventStore,
-    id: &str,
+    id: A::Id,
     command: <A as Decider>::Command,
 ) -> Result<()> {
     let actor = Actor::Key(ApiKeyId::from_uuid(Uuid::nil()));
@@ -61,7 +61,7 @@ struct OneCounter(EventStore);
 
 impl Subject for OneCounter {
     async fn act(&self, _: usize, _: usize, _: u64) -> Result<()> {
-        execute::<Counter>(&self.0, "hot", counter::add()).await
+        execute::<Counter>(&self.0, "hot".to_owned(), counter::add()).await
     }
 }
 
@@ -74,7 +74,7 @@ struct OneSku {
 impl OneSku {
     async fn stocked(store: EventStore) -> Result<Self> {
         let sku = StockId { sku: "TEE".parse()?, location: "main".parse()? };
-        execute::<Stock>(&store, &sku.to_string(), StockCommand::Receive { quantity: 1_000_000 }).await?;
+        execute::<Stock>(&store, sku.clone(), StockCommand::Receive { quantity: 1_000_000 }).await?;
         Ok(Self { store, sku })
     }
 }
@@ -91,8 +91,7 @@ impl Subject for OneSku {
             backorder: false,
             at,
         };
-        let id = self.sku.to_string();
-        execute::<Stock>(&self.store, &id, StockCommand::Reserve(terms)).await?;
-        execute::<Stock>(&self.store, &id, StockCommand::Commit { reservation, at }).await
+        execute::<Stock>(&self.store, self.sku.clone(), StockCommand::Reserve(terms)).await?;
+        execute::<Stock>(&self.store, self.sku.clone(), StockCommand::Commit { reservation, at }).await
     }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use commands::Outcome;
 use commands::commerce::order::record_payment;
 use domain::finance::refund::{Reason, Refund, RefundCommand};
-use domain::ids::{OrderId, RefundId};
+use domain::ids::OrderId;
 use domain::money::{Currency, Money};
 use infra::subscription::rebuild::rebuild;
 use reqwest::Method;
@@ -44,7 +44,7 @@ async fn old_business(app: &TestApp) {
     let paid = Money::new(500, Currency::USD);
     let mut cx = app.platform();
     cx.effective_at = Some(then + TimeDelta::minutes(1));
-    let recorded = record_payment(&cx, order, paid, then).await.unwrap();
+    let recorded = record_payment(cx, order, paid, then).await.unwrap();
     let payments = shown(app, "/api/financial/payments", recorded).await;
     let payment = payments["items"][0]["id"].as_str().unwrap().parse().unwrap();
     let mut cx = app.platform();
@@ -58,8 +58,7 @@ async fn old_business(app: &TestApp) {
         lines: Vec::new(),
         approved: true,
     };
-    let refund: RefundId = cx.new_id();
-    let asked = cx.create::<Refund>(refund, request).await.unwrap();
+    let asked = cx.create::<Refund>(request).await.unwrap();
     shown(app, "/api/financial/refunds", asked).await;
 }
 

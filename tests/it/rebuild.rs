@@ -43,6 +43,7 @@ enum JarRefusal {}
 
 impl Decider for Jar {
     const NAME: &'static str = "test.jar";
+    type Id = String;
     type Command = JarCommand;
     type Event = JarEvent;
     type Refusal = JarRefusal;

@@ -7,8 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use commands::error::{Error, Refused};
 use commands::store::appender::{Append, Appended, Entry, NewEvent};
 use commands::store::{CACHED_AGGREGATES, Outcome};
-use commands::{Actor, Context, EventStore, clock::Clock, clock::SystemClock};
-use domain::commerce::stock::{Stock, StockCommand};
+use commands::{EventStore, clock::Clock, clock::SystemClock};
 use domain::ids::WorkspaceId;
 use domain::kernel::Kind;
 use futures::future::join_all;
@@ -442,27 +441,6 @@ async fn connections_that_are_killed_lose_and_double_nothing() {
     assert_eq!(count(&store, "select count(*) from events").await, answered);
     assert_eq!(count(&store, "select count(*) from commands").await, answered);
     assert_whole(&store).await;
-}
-
-#[tokio::test]
-async fn a_context_is_one_command() {
-    let database = TestDatabase::create().await;
-    let store = open(&database);
-    let cx = Context::internal(store.clone(), Arc::new(SystemClock), workspace(1), Actor::Job("test"));
-    let receive = |quantity| StockCommand::Receive { quantity };
-    assert_eq!(cx.execute::<Stock>("LAMP@main", receive(1)).await.unwrap().version, 1);
-    for used in [cx.clone(), cx.clone()] {
-        let told = used.execute::<Stock>("LAMP@main", receive(2)).await;
-        assert!(matches!(told, Err(Error::Spent)), "{told:?}");
-    }
-    assert_eq!(store.head().await.unwrap(), 1, "what is told so was not done");
-    let another = cx.identified(Uuid::new_v4());
-    assert_eq!(another.execute::<Stock>("LAMP@main", receive(2)).await.unwrap().version, 2);
-    // A refusal is an answer as well.
-    let refused = another.identified(Uuid::new_v4());
-    let nothing = refused.execute::<Stock>("LAMP@main", receive(0)).await;
-    assert!(matches!(nothing, Err(Error::Refused(_))), "{nothing:?}");
-    assert!(matches!(refused.execute::<Stock>("LAMP@main", receive(1)).await, Err(Error::Spent)));
 }
 
 /// Commands on one stream, one event each, of which each was decided on what the one before it came to.

@@ -157,8 +157,8 @@ impl Premises {
         let workspace = WorkspaceId::from_uuid(Uuid::now_v7());
         // One context is one command.
         let cx = || Context::internal(store.clone(), Arc::new(SystemClock), workspace, Actor::Job("test"));
-        workspace::create(&cx(), "test").await.expect("a workspace");
-        let key = key::issue(&cx(), "test", ["*"], None).await.expect("a key").reveal();
+        workspace::create(cx(), "test").await.expect("a workspace");
+        let key = key::issue(cx(), "test", ["*"], None).await.expect("a key").reveal();
         Self {
             store,
             workspace,

@@ -105,7 +105,7 @@ impl From<CartCheckout> for CheckOutAsked {
 /// Open a cart in a currency, for a guest or a known customer.
 #[utoipa::path(post, path = "/api/ecommerce/carts", tag = "cart", request_body = NewCart, responses(Created))]
 async fn open(Creation(cx, body): Creation<NewCart>) -> Result<Created> {
-    Ok(Created::at("/api/ecommerce/carts", cart::open(&cx, body.customer, body.currency.into()).await?))
+    Ok(Created::at("/api/ecommerce/carts", cart::open(cx, body.customer, body.currency.into()).await?))
 }
 
 /// Show a cart.
@@ -119,14 +119,14 @@ async fn show(read: Read, Path(of): Path<Id<CartId>>, Show(fresh): Show) -> Resu
 #[utoipa::path(put, path = "/api/ecommerce/carts/{id}/lines/{sku}", tag = "cart",
     params(OfLine), request_body = CartQuantity, responses(Done))]
 async fn set_line(Path(of): Path<OfLine>, Command(cx, body): Command<CartQuantity>) -> Result<Done> {
-    Ok(Done(cart::set_line(&cx, of.id, of.sku, body.quantity).await?))
+    Ok(Done(cart::set_line(cx, of.id, of.sku, body.quantity).await?))
 }
 
 /// Say whose a guest's cart is.
 #[utoipa::path(post, path = "/api/ecommerce/carts/{id}/assign", tag = "cart",
     params(Id<CartId>), request_body = CartOwner, responses(Done))]
 async fn assign(Path(of): Path<Id<CartId>>, Command(cx, body): Command<CartOwner>) -> Result<Done> {
-    Ok(Done(cart::assign(&cx, of.id, body.customer).await?))
+    Ok(Done(cart::assign(cx, of.id, body.customer).await?))
 }
 
 /// Leave a cart for good.
@@ -138,7 +138,7 @@ async fn assign(Path(of): Path<Id<CartId>>, Command(cx, body): Command<CartOwner
     responses(Done)
 )]
 async fn abandon(Path(of): Path<Id<CartId>>, Command(cx, _): Command<NoBody>) -> Result<Done> {
-    Ok(Done(cart::abandon(&cx, of.id).await?))
+    Ok(Done(cart::abandon(cx, of.id).await?))
 }
 
 /// Make a cart an order, and place it: both or neither. The answer is the order's.
@@ -148,7 +148,7 @@ async fn check_out(
     Path(of): Path<Id<CartId>>,
     Creation(cx, body): Creation<CartCheckout>,
 ) -> Result<Created> {
-    Ok(Created::at("/api/ecommerce/orders", cart::check_out(&cx, of.id, body.into()).await?))
+    Ok(Created::at("/api/ecommerce/orders", cart::check_out(cx, of.id, body.into()).await?))
 }
 
 /// Tell what has happened to a cart.

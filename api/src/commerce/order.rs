@@ -89,7 +89,7 @@ struct LinesCancellation {
 async fn submit(Creation(mut cx, body): Creation<body::NewOrder>) -> Result<Created> {
     cx.effective_at = body::since(&cx, body.effective_at)?;
     let (contents, placing) = (body.contents().into(), body.placing().into());
-    let outcome = order::submit(&cx, body.customer_id, body.reference, contents, placing).await?;
+    let outcome = order::submit(cx, body.customer_id, body.reference, contents, placing).await?;
     Ok(Created::at(ORDERS, outcome))
 }
 
@@ -97,7 +97,7 @@ async fn submit(Creation(mut cx, body): Creation<body::NewOrder>) -> Result<Crea
 #[utoipa::path(post, path = "/api/ecommerce/orders/quote", tag = "order",
     request_body = OrderContents, responses((status = 200, body = QuoteView)))]
 async fn quote(Command(cx, body): Command<OrderContents>) -> Result<Reckoned<QuoteView>> {
-    Ok(Reckoned(order::quote(&cx, body.into()).await?.into()))
+    Ok(Reckoned(order::quote(cx, body.into()).await?.into()))
 }
 
 /// List orders.
@@ -129,21 +129,21 @@ async fn history(
 #[utoipa::path(post, path = "/api/ecommerce/orders/{id}/pay", tag = "order",
     params(Id<OrderId>, KeyRequired), request_body = PaymentRetry, responses(Done))]
 async fn pay(Path(of): Path<Id<OrderId>>, Creation(cx, body): Creation<PaymentRetry>) -> Result<Done> {
-    Ok(Done(checkout::retry_payment(&cx, of.id, body.payment_method).await?))
+    Ok(Done(checkout::retry_payment(cx, of.id, body.payment_method).await?))
 }
 
 /// Confirm an order that no checkout confirms: on credit, or settled elsewhere.
 #[utoipa::path(post, path = "/api/ecommerce/orders/{id}/confirm", tag = "order",
     params(Id<OrderId>), request_body = OrderConfirmation, responses(Done))]
 async fn confirm(Path(of): Path<Id<OrderId>>, Command(cx, body): Command<OrderConfirmation>) -> Result<Done> {
-    Ok(Done(order::handle(&cx, of.id, Step::Confirm { basis: body.basis }).await?))
+    Ok(Done(order::handle(cx, of.id, Step::Confirm { basis: body.basis }).await?))
 }
 
 /// Cancel an order of which nothing is packed yet: what was paid is given back.
 #[utoipa::path(post, path = "/api/ecommerce/orders/{id}/cancel", tag = "order",
     params(Id<OrderId>), request_body = OrderCancellation, responses(Done))]
 async fn cancel(Path(of): Path<Id<OrderId>>, Command(cx, body): Command<OrderCancellation>) -> Result<Done> {
-    Ok(Done(order::change(&cx, of.id, Change::Cancel { reason: body.reason }).await?))
+    Ok(Done(order::change(cx, of.id, Change::Cancel { reason: body.reason }).await?))
 }
 
 /// Cancel units that are not packed yet: what was paid for them is given back.
@@ -154,5 +154,5 @@ async fn cancel_lines(
     Creation(cx, body): Creation<LinesCancellation>,
 ) -> Result<Done> {
     let (lines, reason) = (body.lines.into_iter().map(Into::into).collect(), body.reason);
-    Ok(Done(order::change(&cx, of.id, Change::CancelLines { lines, reason }).await?))
+    Ok(Done(order::change(cx, of.id, Change::CancelLines { lines, reason }).await?))
 }

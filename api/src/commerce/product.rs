@@ -142,7 +142,7 @@ struct PriceAmount {
     request_body = NewProduct, responses(Created))]
 async fn create(Creation(cx, body): Creation<NewProduct>) -> Result<Created> {
     let variants = body.variants.into_iter().map(Variant::from).collect();
-    let outcome = product::create(&cx, body.title, body.description, variants).await?;
+    let outcome = product::create(cx, body.title, body.description, variants).await?;
     Ok(Created::at("/api/ecommerce/products", outcome))
 }
 
@@ -167,7 +167,7 @@ async fn show(read: Read, Path(of): Path<Id<ProductId>>, Show(fresh): Show) -> R
 #[utoipa::path(post, path = "/api/ecommerce/products/{id}/rename", tag = "product",
     params(Id<ProductId>), request_body = ProductTitle, responses(Done))]
 async fn rename(Path(of): Path<Id<ProductId>>, Command(cx, body): Command<ProductTitle>) -> Result<Done> {
-    Ok(Done(product::rename(&cx, of.id, body.title).await?))
+    Ok(Done(product::rename(cx, of.id, body.title).await?))
 }
 
 /// Describe a product anew, or no more.
@@ -177,14 +177,14 @@ async fn describe(
     Path(of): Path<Id<ProductId>>,
     Command(cx, body): Command<ProductDescription>,
 ) -> Result<Done> {
-    Ok(Done(product::describe(&cx, of.id, body.description).await?))
+    Ok(Done(product::describe(cx, of.id, body.description).await?))
 }
 
 /// Add a variant to a product, and take its SKU for it.
 #[utoipa::path(post, path = "/api/ecommerce/products/{id}/variants", tag = "product",
     params(Id<ProductId>), request_body = NewVariant, responses(Done))]
 async fn add_variant(Path(of): Path<Id<ProductId>>, Command(cx, body): Command<NewVariant>) -> Result<Done> {
-    Ok(Done(product::add_variant(&cx, of.id, body.into()).await?))
+    Ok(Done(product::add_variant(cx, of.id, body.into()).await?))
 }
 
 /// Remove a variant of a product: its SKU is free for another.
@@ -196,7 +196,7 @@ async fn add_variant(Path(of): Path<Id<ProductId>>, Command(cx, body): Command<N
     responses(Done)
 )]
 async fn remove_variant(Path(of): Path<OfVariant>, Command(cx, _): Command<NoBody>) -> Result<Done> {
-    Ok(Done(product::remove_variant(&cx, of.id, of.sku).await?))
+    Ok(Done(product::remove_variant(cx, of.id, of.sku).await?))
 }
 
 /// Set a variant's price in a currency.
@@ -208,7 +208,7 @@ async fn set_price(Path(of): Path<OfPrice>, Command(cx, body): Command<PriceAmou
         Problem::validation(vec![error.of_query()])
     })?;
     let price = Money::new(body.amount, currency.into());
-    Ok(Done(product::set_price(&cx, of.id, of.sku, price).await?))
+    Ok(Done(product::set_price(cx, of.id, of.sku, price).await?))
 }
 
 /// Remove a variant's price in a currency.
@@ -220,7 +220,7 @@ async fn set_price(Path(of): Path<OfPrice>, Command(cx, body): Command<PriceAmou
     responses(Done)
 )]
 async fn remove_price(Path(of): Path<OfPrice>, Command(cx, _): Command<NoBody>) -> Result<Done> {
-    Ok(Done(product::remove_price(&cx, of.id, of.sku, of.currency).await?))
+    Ok(Done(product::remove_price(cx, of.id, of.sku, of.currency).await?))
 }
 
 /// Take a product off sale. It keeps its SKUs.
@@ -232,7 +232,7 @@ async fn remove_price(Path(of): Path<OfPrice>, Command(cx, _): Command<NoBody>) 
     responses(Done)
 )]
 async fn archive(Path(of): Path<Id<ProductId>>, Command(cx, _): Command<NoBody>) -> Result<Done> {
-    Ok(Done(product::archive(&cx, of.id).await?))
+    Ok(Done(product::archive(cx, of.id).await?))
 }
 
 /// Put an archived product on sale again.
@@ -244,7 +244,7 @@ async fn archive(Path(of): Path<Id<ProductId>>, Command(cx, _): Command<NoBody>)
     responses(Done)
 )]
 async fn restore(Path(of): Path<Id<ProductId>>, Command(cx, _): Command<NoBody>) -> Result<Done> {
-    Ok(Done(product::restore(&cx, of.id).await?))
+    Ok(Done(product::restore(cx, of.id).await?))
 }
 
 /// Tell what has happened to a product.

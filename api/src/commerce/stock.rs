@@ -82,14 +82,14 @@ async fn show(read: Read, Path(of): Path<OfStock>, Show(fresh): Show) -> Result<
 #[utoipa::path(post, path = "/api/ecommerce/stock/{sku}/{location}/receive", tag = "stock",
     params(OfStock, KeyRequired), request_body = StockReceipt, responses(Done))]
 async fn receive(Path(of): Path<OfStock>, Creation(cx, body): Creation<StockReceipt>) -> Result<Done> {
-    Ok(Done(stock::receive(&cx, of.id(), body.quantity).await?))
+    Ok(Done(stock::receive(cx, of.id(), body.quantity).await?))
 }
 
 /// Correct what is on hand after a count, a loss, a find.
 #[utoipa::path(post, path = "/api/ecommerce/stock/{sku}/{location}/adjust", tag = "stock",
     params(OfStock, KeyRequired), request_body = StockAdjustment, responses(Done))]
 async fn adjust(Path(of): Path<OfStock>, Creation(cx, body): Creation<StockAdjustment>) -> Result<Done> {
-    Ok(Done(stock::adjust(&cx, of.id(), body.delta, body.reason).await?))
+    Ok(Done(stock::adjust(cx, of.id(), body.delta, body.reason).await?))
 }
 
 /// Tell what has happened to stock.

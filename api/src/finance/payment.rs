@@ -51,7 +51,7 @@ async fn show(read: Read, Path(of): Path<Id<PaymentId>>, Show(fresh): Show) -> R
     responses(Done)
 )]
 async fn cancel(Path(of): Path<Id<PaymentId>>, Command(cx, _): Command<NoBody>) -> Result<Done> {
-    Ok(Done(payment::cancel(&cx, of.id).await?))
+    Ok(Done(payment::cancel(cx, of.id).await?))
 }
 
 /// Tell what has happened to a payment.

@@ -68,7 +68,7 @@ struct RefundRejection {
 async fn request(Creation(cx, body): Creation<NewRefund>) -> Result<Created> {
     let lines = body.lines.into_iter().map(|of| RefundLine { line: of.line, amount: of.amount.into() });
     let outcome =
-        refund::request(&cx, body.payment_id, body.amount.into(), body.reason, lines.collect()).await?;
+        refund::request(cx, body.payment_id, body.amount.into(), body.reason, lines.collect()).await?;
     Ok(Created::at("/api/financial/refunds", outcome))
 }
 
@@ -98,7 +98,7 @@ async fn show(read: Read, Path(of): Path<Id<RefundId>>, Show(fresh): Show) -> Re
     responses(Done)
 )]
 async fn approve(Path(of): Path<Id<RefundId>>, Command(cx, _): Command<NoBody>) -> Result<Done> {
-    Ok(Done(refund::approve(&cx, of.id).await?))
+    Ok(Done(refund::approve(cx, of.id).await?))
 }
 
 /// Take a refund back, as long as it was not sent.
@@ -110,7 +110,7 @@ async fn approve(Path(of): Path<Id<RefundId>>, Command(cx, _): Command<NoBody>) 
     responses(Done)
 )]
 async fn cancel(Path(of): Path<Id<RefundId>>, Command(cx, _): Command<NoBody>) -> Result<Done> {
-    Ok(Done(refund::cancel(&cx, of.id).await?))
+    Ok(Done(refund::cancel(cx, of.id).await?))
 }
 
 /// Send a refund again that waits for a person.
@@ -122,14 +122,14 @@ async fn cancel(Path(of): Path<Id<RefundId>>, Command(cx, _): Command<NoBody>) -
     responses(Done)
 )]
 async fn retry(Path(of): Path<Id<RefundId>>, Creation(cx, _): Creation<NoBody>) -> Result<Done> {
-    Ok(Done(refund::retry(&cx, of.id).await?))
+    Ok(Done(refund::retry(cx, of.id).await?))
 }
 
 /// Give a refund up, before it is sent or after a person looked at why it was refused.
 #[utoipa::path(post, path = "/api/financial/refunds/{id}/reject", tag = "refund",
     params(Id<RefundId>), request_body = RefundRejection, responses(Done))]
 async fn reject(Path(of): Path<Id<RefundId>>, Command(cx, body): Command<RefundRejection>) -> Result<Done> {
-    Ok(Done(refund::reject(&cx, of.id, body.code).await?))
+    Ok(Done(refund::reject(cx, of.id, body.code).await?))
 }
 
 /// Tell what has happened to a refund.

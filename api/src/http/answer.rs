@@ -16,7 +16,7 @@ use utoipa::openapi::{Content, Ref, RefOr, Response as Documented, ResponseBuild
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
 use crate::decimal::WithDecimals;
-use crate::problem::REPLAYED;
+use crate::problem::{Problem, REPLAYED};
 
 /// The position an answer is at, or shows.
 pub const POSITION: HeaderName = HeaderName::from_static("position");
@@ -25,9 +25,9 @@ pub const POSITION: HeaderName = HeaderName::from_static("position");
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Outcome)]
 struct Answer<'a> {
-    /// What was acted on.
+    /// What was acted on, or made inside of that.
     id: &'a str,
-    /// Its version now; as `If-Match: "3"` it makes a command the next one or none.
+    /// The version now of what was acted on; as `If-Match: "3"` it makes a command the next one or none.
     version: i64,
     /// A read with this as `min_position` shows what was done.
     #[schema(value_type = String)]
@@ -57,15 +57,15 @@ fn headers(position: Option<Position>, version: Option<i64>) -> HeaderMap {
 /// Something new is there (201), at `<list>/<id>`.
 #[derive(Debug)]
 pub struct Created {
-    list: &'static str,
+    list: String,
     outcome: Outcome,
 }
 
 impl Created {
     /// In the list at this path.
     #[must_use]
-    pub fn at(list: &'static str, outcome: Outcome) -> Self {
-        Self { list, outcome }
+    pub fn at(list: impl Into<String>, outcome: Outcome) -> Self {
+        Self { list: list.into(), outcome }
     }
 }
 
@@ -96,6 +96,17 @@ pub struct Shown<T> {
     /// The version of what is shown, if it has one.
     pub version: Option<i64>,
     pub body: T,
+}
+
+impl<T> Shown<T> {
+    /// One part of what is shown, at the version of the whole.
+    ///
+    /// # Errors
+    /// `not-found` if it has no such part.
+    pub fn part<P>(self, part: impl FnOnce(T) -> Option<P>) -> Result<Shown<P>, Problem> {
+        let body = part(self.body).ok_or_else(Problem::not_found)?;
+        Ok(Shown { position: self.position, version: self.version, body })
+    }
 }
 
 impl<T: Serialize> IntoResponse for Shown<T> {

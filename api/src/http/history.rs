@@ -1,7 +1,5 @@
 //! History: what has happened to a thing, as the log tells it.
 
-use std::fmt::Display;
-
 use chrono::{DateTime, Utc};
 use commands::Context;
 use domain::kernel::{Recorded, Sourced};
@@ -58,14 +56,14 @@ impl Happened {
 pub(crate) async fn happened<A: Sourced>(
     app: &App,
     cx: &Context,
-    id: impl Display,
+    id: &A::Id,
     paging: &Paging,
 ) -> Result<Shown<Page<Happened>>> {
-    let (id, name) = (id.to_string(), format!("{}/{id}", A::NAME));
+    let name = format!("{}/{id}", A::NAME);
     let list = ListId { workspace: cx.workspace, name: &name, filter: "" };
     let after: Option<i64> = paging.after(&app.cursors, &list)?;
     let position = app.store.head().await?;
-    let events = app.store.history::<A>(cx.workspace, &id, after.unwrap_or(0), paging.rows()).await?;
+    let events = app.store.history::<A>(cx.workspace, id, after.unwrap_or(0), paging.rows()).await?;
     if events.is_empty() && after.is_none() {
         return Err(Problem::not_found());
     }

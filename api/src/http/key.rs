@@ -98,7 +98,7 @@ impl std::fmt::Debug for ShownKey {
 /// # Errors
 /// If it is refused, or the database does not answer.
 pub async fn issue(
-    cx: &Context,
+    cx: Context,
     name: &str,
     scopes: impl IntoIterator<Item = impl Into<String>>,
     expires_at: Option<DateTime<Utc>>,

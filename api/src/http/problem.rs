@@ -347,10 +347,6 @@ impl From<Error> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused").saying(detail)
             }
             Error::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "forbidden").saying(detail),
-            Error::Spent => {
-                tracing::error!("{detail}");
-                Self::internal()
-            }
             Error::Internal(source) => {
                 tracing::error!(error = chain(&*source), "a request has met a mistake of ours: {source}");
                 Self::internal()
@@ -413,7 +409,6 @@ mod tests {
         assert_eq!(status(Error::Stale { what: "order", expected: 1, current: 3 }), 412);
         assert_eq!(status(Error::KeyReused), 422);
         assert_eq!(status(Error::Forbidden("order:place".into())), 403);
-        assert_eq!(status(Error::Spent), 500);
         assert_eq!(status(Error::internal("a payload cannot be read")), 500);
         assert_eq!(status(Error::unavailable("host db-1 refused")), 503);
     }

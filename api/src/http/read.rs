@@ -1,10 +1,8 @@
 //! Reads: one row of a read model, a page of rows, what has happened to a thing.
 
-use std::fmt::Display;
-
 use axum::extract::FromRequestParts;
 use commands::Context;
-use domain::kernel::Sourced;
+use domain::kernel::{Decider, Sourced};
 use http::request::Parts;
 use projections::{Filter, Seen, StreamView, View, find, page};
 use serde::Serialize;
@@ -37,9 +35,13 @@ impl Read {
     ///
     /// # Errors
     /// `not-found`, `projection-behind`.
-    pub async fn one<V: StreamView>(&self, key: impl Display, fresh: &MinPosition) -> Result<Shown<V::Row>> {
+    pub async fn one<V: StreamView>(
+        &self,
+        id: <V::Of as Decider>::Id,
+        fresh: &MinPosition,
+    ) -> Result<Shown<V::Row>> {
         fresh.reached(&self.app, <V as View>::NAME).await?;
-        let seen = find::<V>(&self.app.reads, self.cx.workspace, key).await?;
+        let seen = find::<V>(&self.app.reads, self.cx.workspace, id).await?;
         let Seen { position, value } = fresh.seen(seen)?;
         let mut body = value.ok_or_else(Problem::not_found)?;
         let version = Some(V::stem(&mut body).version);
@@ -69,11 +71,7 @@ impl Read {
     ///
     /// # Errors
     /// `not-found` if nothing ever did, `cursor-invalid`.
-    pub async fn history<A: Sourced>(
-        &self,
-        id: impl Display,
-        paging: &Paging,
-    ) -> Result<Shown<Page<Happened>>> {
-        happened::<A>(&self.app, &self.cx, id, paging).await
+    pub async fn history<A: Sourced>(&self, id: A::Id, paging: &Paging) -> Result<Shown<Page<Happened>>> {
+        happened::<A>(&self.app, &self.cx, &id, paging).await
     }
 }

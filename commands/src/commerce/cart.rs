@@ -8,7 +8,7 @@ use domain::money::{Currency, Money};
 use tracing::instrument;
 
 use super::order::{ContentsAsked, LineAsked, PlacingAsked, submission};
-use crate::{AtVersion, Context, Error, On, OnNew, Outcome, Refused, Result};
+use crate::{Context, Error, On, Outcome, Refused, Result};
 
 /// Filling carts.
 pub const MANAGE: &str = "cart:manage";
@@ -20,9 +20,9 @@ pub const READ: &str = "cart:read";
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "cart.open", skip_all)]
-pub async fn open(cx: &Context, customer: Option<CustomerId>, currency: Currency) -> Result<Outcome> {
+pub async fn open(cx: Context, customer: Option<CustomerId>, currency: Currency) -> Result<Outcome> {
     cx.must(MANAGE)?;
-    cx.create::<Cart>(cx.new_id::<CartId>(), CartCommand::Open { customer, currency }).await
+    cx.create::<Cart>(CartCommand::Open { customer, currency }).await
 }
 
 /// Sets how many of a SKU are in the cart; 0 removes it.
@@ -30,7 +30,7 @@ pub async fn open(cx: &Context, customer: Option<CustomerId>, currency: Currency
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "cart.set_line", skip_all, fields(cart.id = %id, sku = %sku, quantity))]
-pub async fn set_line(cx: &Context, id: CartId, sku: Sku, quantity: i64) -> Result<Outcome> {
+pub async fn set_line(cx: Context, id: CartId, sku: Sku, quantity: i64) -> Result<Outcome> {
     cx.must(MANAGE)?;
     cx.execute::<Cart>(id, CartCommand::SetLine { sku, quantity }).await
 }
@@ -40,7 +40,7 @@ pub async fn set_line(cx: &Context, id: CartId, sku: Sku, quantity: i64) -> Resu
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "cart.assign", skip_all, fields(cart.id = %id, customer.id = %customer))]
-pub async fn assign(cx: &Context, id: CartId, customer: CustomerId) -> Result<Outcome> {
+pub async fn assign(cx: Context, id: CartId, customer: CustomerId) -> Result<Outcome> {
     cx.must(MANAGE)?;
     cx.execute::<Cart>(id, CartCommand::Assign { customer }).await
 }
@@ -50,7 +50,7 @@ pub async fn assign(cx: &Context, id: CartId, customer: CustomerId) -> Result<Ou
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "cart.abandon", skip_all, fields(cart.id = %id))]
-pub async fn abandon(cx: &Context, id: CartId) -> Result<Outcome> {
+pub async fn abandon(cx: Context, id: CartId) -> Result<Outcome> {
     cx.must(MANAGE)?;
     cx.execute::<Cart>(id, CartCommand::Abandon).await
 }
@@ -74,31 +74,29 @@ pub struct CheckOutAsked {
 /// # Errors
 /// Refusals of the cart, the catalogue and the order; any of [`crate::Error`].
 #[instrument(name = "cart.check_out", skip_all, fields(cart.id = %id))]
-pub async fn check_out(cx: &Context, id: CartId, asked: CheckOutAsked) -> Result<Outcome> {
+pub async fn check_out(mut cx: Context, id: CartId, asked: CheckOutAsked) -> Result<Outcome> {
     cx.must(MANAGE)?;
     let order: OrderId = cx.new_id();
     // The version the client saw is the cart's, and what is answered is the order's.
-    let (expected, mut cx) = (cx.if_match, cx.clone());
-    cx.if_match = None;
-    let (cx, asked) = (&cx, &asked);
+    let (expected, asked) = (cx.if_match.take(), &asked);
     cx.execute_from(|facts| async move {
-        let cart = facts.load::<Cart>(id).await?;
+        let cart = facts.load::<Cart>(&id).await?;
         if let Some(expected) = expected.filter(|&expected| expected != cart.version) {
             return Err(Error::Stale { what: "cart", expected, current: cart.version });
         }
         let command = CartCommand::CheckOut { order };
         let refused = cart.state.decide(command.clone()).is_err();
-        let leave = AtVersion { on: On::<Cart> { id: id.to_string(), command }, version: cart.version };
+        let leave = On::<Cart>::new(id, command).at(cart.version).boxed();
         let Some(currency) = cart.state.currency().filter(|_| !refused) else {
-            return Ok(vec![Box::new(leave) as _]);
+            return Ok(vec![leave]);
         };
         let customer = cart.state.customer().or(asked.customer).ok_or_else(no_customer)?;
         let contents = contents_of(&cart.state, currency, asked);
         let submission =
-            submission(cx, &facts, customer, asked.reference.clone(), &contents, &asked.placing).await?;
+            submission(&facts, customer, asked.reference.clone(), &contents, &asked.placing).await?;
         let submission = Submission { cart: Some(id), ..submission };
         let submit = OrderCommand::Submit(Box::new(submission));
-        Ok(vec![Box::new(OnNew::<Order>::new(order, submit)) as _, Box::new(leave) as _])
+        Ok(vec![On::<Order>::new(order, submit).supposed_new().boxed(), leave])
     })
     .await
 }

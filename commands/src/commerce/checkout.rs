@@ -13,7 +13,7 @@ use crate::{Context, Outcome, Result};
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "checkout.retry_payment", skip_all, fields(order.id = %order))]
-pub async fn retry_payment(cx: &Context, order: OrderId, method: String) -> Result<Outcome> {
+pub async fn retry_payment(cx: Context, order: OrderId, method: String) -> Result<Outcome> {
     cx.must(PLACE)?;
     cx.execute::<Checkout>(checkout_of(order), CheckoutCommand::RetryPayment { method }).await
 }

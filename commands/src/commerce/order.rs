@@ -19,7 +19,7 @@ use domain::money::{Currency, Money};
 use tracing::instrument;
 
 use crate::ids::payment_of;
-use crate::{Act, Context, Error, Facts, On, OnNew, Outcome, Refused, Result};
+use crate::{Act, Context, Error, Facts, On, Outcome, Refused, Result};
 
 mod record_past;
 
@@ -81,13 +81,13 @@ pub struct PlacingAsked {
 /// Refusals of the catalogue and the order; any of [`Error`].
 #[instrument(name = "order.submit", skip_all)]
 pub async fn submit(
-    cx: &Context,
+    cx: Context,
     customer: CustomerId,
     reference: Option<String>,
     contents: ContentsAsked,
     placing: PlacingAsked,
 ) -> Result<Outcome> {
-    let order: OrderId = cx.new_id();
+    let order = cx.new_id();
     submit_as(cx, order, customer, reference, contents, placing).await
 }
 
@@ -97,7 +97,7 @@ pub async fn submit(
 /// As [`submit`].
 #[instrument(name = "order.submit", skip_all, fields(order.id = %order))]
 pub async fn submit_as(
-    cx: &Context,
+    cx: Context,
     order: OrderId,
     customer: CustomerId,
     reference: Option<String>,
@@ -106,28 +106,28 @@ pub async fn submit_as(
 ) -> Result<Outcome> {
     let (reference, contents, placing) = (&reference, &contents, &placing);
     cx.execute_from(|facts| async move {
-        let submission = submission(cx, &facts, customer, reference.clone(), contents, placing).await?;
-        Ok(vec![Box::new(OnNew::<Order>::new(order, OrderCommand::Submit(Box::new(submission)))) as _])
+        let submission = submission(&facts, customer, reference.clone(), contents, placing).await?;
+        let submit = OrderCommand::Submit(Box::new(submission));
+        Ok(vec![On::<Order>::new(order, submit).supposed_new().boxed()])
     })
     .await
 }
 
 /// A whole order as it is to be submitted, with what the catalogue says.
 pub(super) async fn submission(
-    cx: &Context,
     facts: &Facts,
     customer: CustomerId,
     reference: Option<String>,
     contents: &ContentsAsked,
     placing: &PlacingAsked,
 ) -> Result<Submission> {
-    cx.must(PLACE)?;
-    must_for(cx, placing.settlement)?;
+    facts.must(PLACE)?;
+    must_for(facts, placing.settlement)?;
     for line in &contents.lines {
         must_be_on_sale(facts, &line.sku, placing.settlement).await?;
     }
-    let contents = priced(cx, facts, contents).await?;
-    let placing = placing_of(cx, placing.clone())?;
+    let contents = priced(facts, contents).await?;
+    let placing = placing_of(facts, placing.clone())?;
     Ok(Submission { customer, reference, cart: None, contents, placing })
 }
 
@@ -136,10 +136,10 @@ pub(super) async fn submission(
 /// # Errors
 /// The refusal that placing it would meet.
 #[instrument(name = "order.quote", skip_all)]
-pub async fn quote(cx: &Context, contents: ContentsAsked) -> Result<Terms> {
+pub async fn quote(cx: Context, contents: ContentsAsked) -> Result<Terms> {
     cx.must(PLACE)?;
     let asked = &contents;
-    let contents = cx.know(|facts| async move { priced(cx, &facts, asked).await }).await?;
+    let contents = cx.know(|facts| async move { priced(&facts, asked).await }).await?;
     contents.terms().map_err(|no| Error::Refused(Refused::by("commerce.order", &no)))
 }
 
@@ -149,14 +149,13 @@ pub async fn quote(cx: &Context, contents: ContentsAsked) -> Result<Terms> {
 /// Any of [`Error`].
 #[instrument(name = "order.draft", skip_all)]
 pub async fn draft(
-    cx: &Context,
+    cx: Context,
     customer: CustomerId,
     currency: Currency,
     reference: Option<String>,
 ) -> Result<Outcome> {
     cx.must(PLACE)?;
-    let order: OrderId = cx.new_id();
-    cx.create::<Order>(order, OrderCommand::CreateDraft { customer, currency, reference }).await
+    cx.create::<Order>(OrderCommand::CreateDraft { customer, currency, reference }).await
 }
 
 /// Puts a line into a draft or an open edit; the line's id is new.
@@ -164,13 +163,14 @@ pub async fn draft(
 /// # Errors
 /// Any of [`Error`].
 #[instrument(name = "order.add_line", skip_all, fields(order.id = %order))]
-pub async fn add_line(cx: &Context, order: OrderId, line: LineAsked) -> Result<Outcome> {
+pub async fn add_line(cx: Context, order: OrderId, line: LineAsked) -> Result<Outcome> {
     cx.must(PLACE)?;
     let line = &line;
     cx.execute_from(|facts| async move {
-        let currency = currency_of(&facts.load::<Order>(order).await?.state)?;
-        let command = OrderCommand::AddLine(item(cx, &facts, currency, line.clone()).await?);
-        Ok(vec![Box::new(On::<Order> { id: order.to_string(), command }) as _])
+        let currency = currency_of(&facts.load::<Order>(&order).await?.state)?;
+        let item = item(&facts, currency, line.clone()).await?;
+        let id = item.line;
+        Ok(vec![On::<Order>::new(order, OrderCommand::AddLine(item)).making(id).boxed()])
     })
     .await
 }
@@ -180,18 +180,18 @@ pub async fn add_line(cx: &Context, order: OrderId, line: LineAsked) -> Result<O
 /// # Errors
 /// Any of [`Error`].
 #[instrument(name = "order.place", skip_all, fields(order.id = %order))]
-pub async fn place(cx: &Context, order: OrderId, placing: PlacingAsked) -> Result<Outcome> {
+pub async fn place(cx: Context, order: OrderId, placing: PlacingAsked) -> Result<Outcome> {
     cx.must(PLACE)?;
-    must_for(cx, placing.settlement)?;
+    must_for(&cx, placing.settlement)?;
     let placing = &placing;
     cx.execute_from(|facts| async move {
         // What was on sale when it was put in may not be any more.
-        let draft = facts.load::<Order>(order).await?.state;
+        let draft = facts.load::<Order>(&order).await?.state;
         for line in draft.contents().iter().flat_map(|contents| &contents.lines) {
             must_be_on_sale(&facts, &line.sku, placing.settlement).await?;
         }
-        let command = OrderCommand::Place(placing_of(cx, placing.clone())?);
-        Ok(vec![Box::new(On::<Order> { id: order.to_string(), command }) as _])
+        let command = OrderCommand::Place(placing_of(&facts, placing.clone())?);
+        Ok(vec![On::<Order>::new(order, command).boxed()])
     })
     .await
 }
@@ -201,7 +201,7 @@ pub async fn place(cx: &Context, order: OrderId, placing: PlacingAsked) -> Resul
 /// # Errors
 /// Any of [`Error`].
 #[instrument(name = "order.change", skip_all, fields(order.id = %order))]
-pub async fn change(cx: &Context, order: OrderId, change: Change) -> Result<Outcome> {
+pub async fn change(cx: Context, order: OrderId, change: Change) -> Result<Outcome> {
     cx.must(PLACE)?;
     let command = match change {
         Change::SetQuantity { line, quantity, total, tax } => {
@@ -217,7 +217,9 @@ pub async fn change(cx: &Context, order: OrderId, change: Change) -> Result<Outc
         Change::CancelLines { lines, reason } => OrderCommand::CancelLines { lines, reason },
         Change::Cancel { reason } => OrderCommand::Cancel { reason },
         Change::RequestReturn { lines, reason } => {
-            OrderCommand::RequestReturn { return_id: cx.new_id(), lines, reason }
+            let return_id = cx.new_id();
+            let request = OrderCommand::RequestReturn { return_id, lines, reason };
+            return cx.create_in::<Order>(order, return_id, request).await;
         }
     };
     cx.execute::<Order>(order, command).await
@@ -244,12 +246,14 @@ pub enum Change {
 /// # Errors
 /// Any of [`Error`].
 #[instrument(name = "order.handle", skip_all, fields(order.id = %order))]
-pub async fn handle(cx: &Context, order: OrderId, step: Step) -> Result<Outcome> {
+pub async fn handle(cx: Context, order: OrderId, step: Step) -> Result<Outcome> {
     cx.must(MANAGE)?;
     let command = match step {
         Step::Confirm { basis } => OrderCommand::Confirm { basis },
         Step::Fulfil { lines, override_unpaid } => {
-            OrderCommand::Fulfil { fulfilment: cx.new_id(), lines, override_unpaid }
+            let fulfilment: FulfilmentId = cx.new_id();
+            let fulfil = OrderCommand::Fulfil { fulfilment, lines, override_unpaid };
+            return cx.create_in::<Order>(order, fulfilment, fulfil).await;
         }
         Step::FulfilAs { fulfilment, lines } => {
             OrderCommand::Fulfil { fulfilment, lines, override_unpaid: None }
@@ -312,7 +316,7 @@ pub enum Step {
 /// Any of [`Error`].
 #[instrument(name = "order.record_payment", skip_all, fields(order.id = %order))]
 pub async fn record_payment(
-    cx: &Context,
+    cx: Context,
     order: OrderId,
     amount: Money,
     at: DateTime<Utc>,
@@ -320,9 +324,8 @@ pub async fn record_payment(
     cx.must(MANAGE)?;
     let payment = payment_of(order);
     let paid = OrderCommand::RecordPayment { payment, authorised: amount, captured: amount };
-    let on_order = On::<Order> { id: order.to_string(), command: paid };
-    let taken =
-        On::<Payment> { id: payment.to_string(), command: PaymentCommand::Record { order, amount, at } };
+    let on_order = On::<Order>::new(order, paid);
+    let taken = On::<Payment>::new(payment, PaymentCommand::Record { order, amount, at });
     let acts: [&dyn Act; 2] = [&on_order, &taken];
     cx.execute_all(&acts).await
 }
@@ -362,10 +365,10 @@ fn placing_of(cx: &Context, asked: PlacingAsked) -> Result<Placing> {
     })
 }
 
-async fn priced(cx: &Context, facts: &Facts, asked: &ContentsAsked) -> Result<Contents> {
+async fn priced(facts: &Facts, asked: &ContentsAsked) -> Result<Contents> {
     let mut lines = Vec::with_capacity(asked.lines.len());
     for line in &asked.lines {
-        lines.push(item(cx, facts, asked.currency, line.clone()).await?);
+        lines.push(item(facts, asked.currency, line.clone()).await?);
     }
     Ok(Contents {
         currency: asked.currency,
@@ -376,7 +379,7 @@ async fn priced(cx: &Context, facts: &Facts, asked: &ContentsAsked) -> Result<Co
     })
 }
 
-async fn item(cx: &Context, facts: &Facts, currency: Currency, asked: LineAsked) -> Result<Item> {
+async fn item(facts: &Facts, currency: Currency, asked: LineAsked) -> Result<Item> {
     let given = asked.title.is_some() && (asked.unit_price.is_some() || asked.total.is_some());
     let (title, price) =
         if given { (None, None) } else { catalogue(facts, &asked.sku, currency).await?.unwrap_or_default() };
@@ -406,7 +409,7 @@ async fn item(cx: &Context, facts: &Facts, currency: Currency, asked: LineAsked)
         }
     };
     Ok(Item {
-        line: cx.new_id(),
+        line: facts.new_id(),
         stock: asked.location.map(|location| StockId { sku: asked.sku.clone(), location }),
         title: asked.title.or(title).unwrap_or_else(|| asked.sku.to_string()),
         sku: asked.sku,
@@ -432,7 +435,7 @@ async fn catalogue(
 async fn on_sale(facts: &Facts, sku: &Sku) -> Result<Option<Arc<Product>>> {
     let claim = facts.load::<SkuClaim>(sku).await?;
     let Some(product) = claim.state.product() else { return Ok(None) };
-    let product = facts.load::<Product>(product).await?.state;
+    let product = facts.load::<Product>(&product).await?.state;
     if product.is_on_sale() {
         return Ok(Some(product));
     }

@@ -13,7 +13,7 @@ use domain::kernel::Kind;
 use domain::money::{Currency, Money};
 use tracing::instrument;
 
-use crate::{Act, Context, Error, Facts, On, OnNew, Outcome, Refused, Result};
+use crate::{Act, Context, Error, Facts, On, Outcome, Refused, Result};
 
 /// Changing products.
 pub const MANAGE: &str = "product:manage";
@@ -26,7 +26,7 @@ pub const READ: &str = "product:read";
 /// Any of [`crate::Error`].
 #[instrument(name = "product.create", skip_all, fields(product.id))]
 pub async fn create(
-    cx: &Context,
+    cx: Context,
     title: String,
     description: Option<String>,
     variants: Vec<Variant>,
@@ -36,7 +36,8 @@ pub async fn create(
     tracing::Span::current().record("product.id", tracing::field::display(id));
     // A SKU that is given twice is claimed once; the product refuses it.
     let skus: BTreeSet<Sku> = variants.iter().map(|variant| variant.sku.clone()).collect();
-    let create = OnNew::<Product>::new(id, ProductCommand::Create { title, description, variants });
+    let create =
+        On::<Product>::new(id, ProductCommand::Create { title, description, variants }).supposed_new();
     let claims: Vec<On<SkuClaim>> = skus.iter().map(|sku| claim(sku, id)).collect();
     let acts: Vec<&dyn Act> =
         std::iter::once::<&dyn Act>(&create).chain(claims.iter().map(|claim| claim as &dyn Act)).collect();
@@ -48,7 +49,7 @@ pub async fn create(
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "product.rename", skip_all, fields(product.id = %id))]
-pub async fn rename(cx: &Context, id: ProductId, title: String) -> Result<Outcome> {
+pub async fn rename(cx: Context, id: ProductId, title: String) -> Result<Outcome> {
     cx.must(MANAGE)?;
     cx.execute::<Product>(id, ProductCommand::Rename { title }).await
 }
@@ -58,7 +59,7 @@ pub async fn rename(cx: &Context, id: ProductId, title: String) -> Result<Outcom
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "product.describe", skip_all, fields(product.id = %id))]
-pub async fn describe(cx: &Context, id: ProductId, description: Option<String>) -> Result<Outcome> {
+pub async fn describe(cx: Context, id: ProductId, description: Option<String>) -> Result<Outcome> {
     cx.must(MANAGE)?;
     cx.execute::<Product>(id, ProductCommand::Describe { description }).await
 }
@@ -68,10 +69,10 @@ pub async fn describe(cx: &Context, id: ProductId, description: Option<String>) 
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "product.add_variant", skip_all, fields(product.id = %id, sku = %variant.sku))]
-pub async fn add_variant(cx: &Context, id: ProductId, variant: Variant) -> Result<Outcome> {
+pub async fn add_variant(cx: Context, id: ProductId, variant: Variant) -> Result<Outcome> {
     cx.must(MANAGE)?;
     let claim = claim(&variant.sku, id);
-    cx.execute_all(&[&on(id, ProductCommand::AddVariant(variant)), &claim]).await
+    cx.execute_all(&[&On::<Product>::new(id, ProductCommand::AddVariant(variant)), &claim]).await
 }
 
 /// Removes a variant: its SKU is free for another product. Refused as long as units of it lie anywhere, or are
@@ -80,17 +81,17 @@ pub async fn add_variant(cx: &Context, id: ProductId, variant: Variant) -> Resul
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "product.remove_variant", skip_all, fields(product.id = %id, sku = %sku))]
-pub async fn remove_variant(cx: &Context, id: ProductId, sku: Sku) -> Result<Outcome> {
+pub async fn remove_variant(cx: Context, id: ProductId, sku: Sku) -> Result<Outcome> {
     cx.must(MANAGE)?;
     let sku = &sku;
     cx.execute_from(|facts| async move {
-        let product = facts.load::<Product>(id).await?.state;
+        let product = facts.load::<Product>(&id).await?.state;
         if product.variant(sku).is_some() {
-            must_lie_nowhere(cx, &facts, sku).await?;
+            must_lie_nowhere(&facts, sku).await?;
         }
-        let release = On::<SkuClaim> { id: sku.to_string(), command: SkuCommand::Release { product: id } };
-        let remove = on(id, ProductCommand::RemoveVariant { sku: sku.clone() });
-        Ok(vec![Box::new(remove) as _, Box::new(release) as _])
+        let release = On::<SkuClaim>::new(sku.clone(), SkuCommand::Release { product: id });
+        let remove = On::<Product>::new(id, ProductCommand::RemoveVariant { sku: sku.clone() });
+        Ok(vec![remove.boxed(), release.boxed()])
     })
     .await
 }
@@ -100,7 +101,7 @@ pub async fn remove_variant(cx: &Context, id: ProductId, sku: Sku) -> Result<Out
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "product.set_price", skip_all, fields(product.id = %id, sku = %sku))]
-pub async fn set_price(cx: &Context, id: ProductId, sku: Sku, price: Money) -> Result<Outcome> {
+pub async fn set_price(cx: Context, id: ProductId, sku: Sku, price: Money) -> Result<Outcome> {
     cx.must(MANAGE)?;
     cx.execute::<Product>(id, ProductCommand::SetPrice { sku, price }).await
 }
@@ -110,7 +111,7 @@ pub async fn set_price(cx: &Context, id: ProductId, sku: Sku, price: Money) -> R
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "product.remove_price", skip_all, fields(product.id = %id, sku = %sku))]
-pub async fn remove_price(cx: &Context, id: ProductId, sku: Sku, currency: Currency) -> Result<Outcome> {
+pub async fn remove_price(cx: Context, id: ProductId, sku: Sku, currency: Currency) -> Result<Outcome> {
     cx.must(MANAGE)?;
     cx.execute::<Product>(id, ProductCommand::RemovePrice { sku, currency }).await
 }
@@ -120,7 +121,7 @@ pub async fn remove_price(cx: &Context, id: ProductId, sku: Sku, currency: Curre
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "product.archive", skip_all, fields(product.id = %id))]
-pub async fn archive(cx: &Context, id: ProductId) -> Result<Outcome> {
+pub async fn archive(cx: Context, id: ProductId) -> Result<Outcome> {
     cx.must(MANAGE)?;
     cx.execute::<Product>(id, ProductCommand::Archive).await
 }
@@ -130,13 +131,13 @@ pub async fn archive(cx: &Context, id: ProductId) -> Result<Outcome> {
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "product.restore", skip_all, fields(product.id = %id))]
-pub async fn restore(cx: &Context, id: ProductId) -> Result<Outcome> {
+pub async fn restore(cx: Context, id: ProductId) -> Result<Outcome> {
     cx.must(MANAGE)?;
     cx.execute::<Product>(id, ProductCommand::Restore).await
 }
 
-async fn must_lie_nowhere(cx: &Context, facts: &Facts, sku: &Sku) -> Result<()> {
-    for pool in cx.store().beginning_with::<Stock>(cx.workspace, &format!("{sku}@")).await? {
+async fn must_lie_nowhere(facts: &Facts, sku: &Sku) -> Result<()> {
+    for pool in facts.store().beginning_with::<Stock>(facts.workspace, &format!("{sku}@")).await? {
         let stock = facts.load::<Stock>(&pool).await?.state;
         let (on_hand, held) = (stock.on_hand(), stock.on_hand() - stock.available());
         if (on_hand, held) != (0, 0) {
@@ -151,10 +152,6 @@ async fn must_lie_nowhere(cx: &Context, facts: &Facts, sku: &Sku) -> Result<()> 
     Ok(())
 }
 
-fn on(id: ProductId, command: ProductCommand) -> On<Product> {
-    On { id: id.to_string(), command }
-}
-
 fn claim(sku: &Sku, product: ProductId) -> On<SkuClaim> {
-    On { id: sku.to_string(), command: SkuCommand::Claim { product } }
+    On::new(sku.clone(), SkuCommand::Claim { product })
 }

@@ -18,7 +18,7 @@ pub const READ: &str = "stock:read";
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "stock.receive", skip_all, fields(stock.id = %id, quantity))]
-pub async fn receive(cx: &Context, id: StockId, quantity: i64) -> Result<Outcome> {
+pub async fn receive(cx: Context, id: StockId, quantity: i64) -> Result<Outcome> {
     cx.must(MANAGE)?;
     cx.execute::<Stock>(id, StockCommand::Receive { quantity }).await
 }
@@ -28,7 +28,7 @@ pub async fn receive(cx: &Context, id: StockId, quantity: i64) -> Result<Outcome
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "stock.adjust", skip_all, fields(stock.id = %id, delta))]
-pub async fn adjust(cx: &Context, id: StockId, delta: i64, reason: String) -> Result<Outcome> {
+pub async fn adjust(cx: Context, id: StockId, delta: i64, reason: String) -> Result<Outcome> {
     cx.must(MANAGE)?;
     cx.execute::<Stock>(id, StockCommand::Adjust { delta, reason }).await
 }

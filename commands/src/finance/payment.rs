@@ -21,7 +21,7 @@ pub const READ: &str = "payment:read";
 /// # Errors
 /// Any of [`Error`].
 #[instrument(name = "payment.cancel", skip_all, fields(payment.id = %payment))]
-pub async fn cancel(cx: &Context, payment: PaymentId) -> Result<Outcome> {
+pub async fn cancel(cx: Context, payment: PaymentId) -> Result<Outcome> {
     cx.must(PAY)?;
     cx.execute::<Payment>(payment, PaymentCommand::Cancel).await
 }
@@ -35,7 +35,7 @@ pub async fn cancel(cx: &Context, payment: PaymentId) -> Result<Outcome> {
 pub async fn observe(cx: &Context, charge: &Charge) -> Result<()> {
     let payment = charge.metadata.payment;
     // An answer would be remembered with the notice: what is not known yet is to be told again.
-    if cx.load::<Payment>(payment).await?.version == 0 {
+    if cx.load::<Payment>(&payment).await?.version == 0 {
         return Err(Error::Refused(Refused::by(Payment::NAME, &PaymentRefusal::Unknown)));
     }
     let mut facts = vec![answered(charge.metadata.attempt, charge.authorisation())];
@@ -51,7 +51,7 @@ pub async fn observe(cx: &Context, charge: &Charge) -> Result<()> {
     for (index, fact) in facts.into_iter().enumerate() {
         // A command of its own each: the id says which, of which notification.
         let id = Uuid::new_v5(&cx.command_id, format!("fact/{index}").as_bytes());
-        taken_in(cx.clone().identified(id).execute::<Payment>(payment, fact).await)?;
+        taken_in(cx.identified(id).execute::<Payment>(payment, fact).await)?;
     }
     for refunded in &charge.refunds {
         refund::observe(cx, refunded).await?;

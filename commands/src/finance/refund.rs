@@ -10,7 +10,7 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use crate::port::payment::Refunded;
-use crate::{Context, Error, On, OnNew, Outcome, Refused, Result};
+use crate::{Context, Error, On, Outcome, Refused, Result};
 
 /// Asking for refunds.
 pub const REQUEST: &str = "refund:request";
@@ -26,7 +26,7 @@ pub const READ: &str = "refund:read";
 /// Refusals of the payment and the order, with what is left; any of [`crate::Error`].
 #[instrument(name = "refund.request", skip_all, fields(payment.id = %payment))]
 pub async fn request(
-    cx: &Context,
+    cx: Context,
     payment: PaymentId,
     amount: Money,
     reason: Reason,
@@ -42,7 +42,7 @@ pub async fn request(
     let lines = &lines;
     cx.execute_from(|facts| async move {
         let refused = |no: &PaymentRefusal| Error::Refused(Refused::by(Payment::NAME, no));
-        let paid = facts.load::<Payment>(payment).await?.state;
+        let paid = facts.load::<Payment>(&payment).await?.state;
         let order = paid.order().ok_or_else(|| refused(&PaymentRefusal::Unknown))?;
         paid.decide(PaymentCommand::AllotRefund { refund, amount }).map_err(|no| refused(&no))?;
         let of = |line: &RefundLine| RefundedLine { line: line.line, amount: line.amount };
@@ -51,8 +51,8 @@ pub async fn request(
         let lines = lines.clone();
         let request = RefundCommand::Request { payment, order, amount, reason, lines, approved };
         Ok(vec![
-            Box::new(OnNew::<Refund>::new(refund, request)) as _,
-            Box::new(On::<Order> { id: order.to_string(), command }) as _,
+            On::<Refund>::new(refund, request).supposed_new().boxed(),
+            On::<Order>::new(order, command).boxed(),
         ])
     })
     .await
@@ -63,7 +63,7 @@ pub async fn request(
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "refund.approve", skip_all, fields(refund.id = %refund))]
-pub async fn approve(cx: &Context, refund: RefundId) -> Result<Outcome> {
+pub async fn approve(cx: Context, refund: RefundId) -> Result<Outcome> {
     cx.must(APPROVE)?;
     cx.execute::<Refund>(refund, RefundCommand::Approve).await
 }
@@ -73,7 +73,7 @@ pub async fn approve(cx: &Context, refund: RefundId) -> Result<Outcome> {
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "refund.cancel", skip_all, fields(refund.id = %refund))]
-pub async fn cancel(cx: &Context, refund: RefundId) -> Result<Outcome> {
+pub async fn cancel(cx: Context, refund: RefundId) -> Result<Outcome> {
     cx.must(APPROVE)?;
     cx.execute::<Refund>(refund, RefundCommand::Cancel).await
 }
@@ -83,7 +83,7 @@ pub async fn cancel(cx: &Context, refund: RefundId) -> Result<Outcome> {
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "refund.retry", skip_all, fields(refund.id = %refund))]
-pub async fn retry(cx: &Context, refund: RefundId) -> Result<Outcome> {
+pub async fn retry(cx: Context, refund: RefundId) -> Result<Outcome> {
     cx.must(APPROVE)?;
     cx.execute::<Refund>(refund, RefundCommand::Retry).await
 }
@@ -93,7 +93,7 @@ pub async fn retry(cx: &Context, refund: RefundId) -> Result<Outcome> {
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "refund.reject", skip_all, fields(refund.id = %refund))]
-pub async fn reject(cx: &Context, refund: RefundId, code: String) -> Result<Outcome> {
+pub async fn reject(cx: Context, refund: RefundId, code: String) -> Result<Outcome> {
     cx.must(APPROVE)?;
     cx.execute::<Refund>(refund, RefundCommand::Reject { code }).await
 }
@@ -102,7 +102,7 @@ pub async fn reject(cx: &Context, refund: RefundId, code: String) -> Result<Outc
 pub(super) async fn observe(cx: &Context, refunded: &Refunded) -> Result<()> {
     let id = Uuid::new_v5(&cx.command_id, format!("refund/{}", refunded.refund).as_bytes());
     let fact = RefundCommand::RecordSucceeded { psp_ref: refunded.psp_ref.clone() };
-    taken_in(cx.clone().identified(id).execute::<Refund>(refunded.refund, fact).await)
+    taken_in(cx.identified(id).execute::<Refund>(refunded.refund, fact).await)
 }
 
 /// A told fact may be refused: then it is no news.

@@ -16,7 +16,7 @@ const EVENTS: i64 = 100;
 
 /// Issues a key; whoever asks has made its secret, and keeps it.
 #[instrument(name = "api_key.issue", skip_all, fields(api_key.id = %id))]
-pub async fn issue(cx: &Context, id: ApiKeyId, terms: Terms) -> Result<Outcome> {
+pub async fn issue(cx: Context, id: ApiKeyId, terms: Terms) -> Result<Outcome> {
     cx.must(MANAGE)?;
     // Nobody hands out what they do not have, and only keys of the platform's own workspace operate it.
     if terms.scopes.contains(OPERATE) && cx.workspace != PLATFORM {
@@ -28,7 +28,7 @@ pub async fn issue(cx: &Context, id: ApiKeyId, terms: Terms) -> Result<Outcome> 
 
 /// Takes a key away, for good.
 #[instrument(name = "api_key.revoke", skip_all, fields(api_key.id = %id))]
-pub async fn revoke(cx: &Context, id: ApiKeyId) -> Result<Outcome> {
+pub async fn revoke(cx: Context, id: ApiKeyId) -> Result<Outcome> {
     cx.must(MANAGE)?;
     cx.execute::<ApiKey>(id, ApiKeyCommand::Revoke).await
 }
@@ -48,7 +48,7 @@ pub struct Known {
 /// [`Error::Unavailable`].
 pub async fn find(store: &EventStore, workspace: WorkspaceId, id: ApiKeyId) -> Result<Option<Known>> {
     let (mut issued, mut revoked) = (None::<Terms>, false);
-    for event in store.history::<ApiKey>(workspace, &id.to_string(), 0, EVENTS).await? {
+    for event in store.history::<ApiKey>(workspace, &id, 0, EVENTS).await? {
         match event.of::<ApiKey>().map_err(|error: Unreadable| Error::failed(error))? {
             Some(ApiKeyEvent::Issued(terms)) => issued = Some(terms.clone()),
             Some(ApiKeyEvent::Rotated { secret_hash, .. }) => {
@@ -67,10 +67,8 @@ pub async fn find(store: &EventStore, workspace: WorkspaceId, id: ApiKeyId) -> R
 /// [`Error::Unavailable`].
 pub async fn all(store: &EventStore, workspace: WorkspaceId) -> Result<Vec<Known>> {
     let mut keys = Vec::new();
-    for id in store.ids::<ApiKey>(workspace, ApiKeyId::PREFIX).await? {
-        if let Ok(id) = id.parse() {
-            keys.extend(find(store, workspace, id).await?);
-        }
+    for id in store.beginning_with::<ApiKey>(workspace, ApiKeyId::PREFIX).await? {
+        keys.extend(find(store, workspace, id).await?);
     }
     Ok(keys)
 }

@@ -23,7 +23,7 @@ pub const HOLD: &str = "subject:hold";
 /// Any of [`crate::Error`].
 #[instrument(name = "subject.request_erasure", skip_all, fields(subject.id = %subject))]
 pub async fn request_erasure(
-    cx: &Context,
+    cx: Context,
     subject: &SubjectId,
     classes: BTreeSet<Class>,
     reason: ErasureReason,
@@ -39,9 +39,10 @@ pub async fn request_erasure(
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "subject.approve_erasure", skip_all, fields(subject.id = %subject))]
-pub async fn approve_erasure(cx: &Context, subject: &SubjectId) -> Result<Outcome> {
+pub async fn approve_erasure(cx: Context, subject: &SubjectId) -> Result<Outcome> {
     cx.must(APPROVE)?;
-    act(cx, subject, SubjectCommand::ApproveErasure { by: cx.actor.to_string() }).await
+    let by = cx.actor.to_string();
+    act(cx, subject, SubjectCommand::ApproveErasure { by }).await
 }
 
 /// Takes it back, as long as it has not come about.
@@ -49,7 +50,7 @@ pub async fn approve_erasure(cx: &Context, subject: &SubjectId) -> Result<Outcom
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "subject.withdraw_erasure", skip_all, fields(subject.id = %subject))]
-pub async fn withdraw_erasure(cx: &Context, subject: &SubjectId) -> Result<Outcome> {
+pub async fn withdraw_erasure(cx: Context, subject: &SubjectId) -> Result<Outcome> {
     cx.must(ERASE)?;
     act(cx, subject, SubjectCommand::WithdrawErasure).await
 }
@@ -60,7 +61,7 @@ pub async fn withdraw_erasure(cx: &Context, subject: &SubjectId) -> Result<Outco
 /// Any of [`crate::Error`].
 #[instrument(name = "subject.place_hold", skip_all, fields(subject.id = %subject, hold.id = %hold))]
 pub async fn place_hold(
-    cx: &Context,
+    cx: Context,
     subject: &SubjectId,
     hold: HoldId,
     reason: HoldReason,
@@ -74,11 +75,11 @@ pub async fn place_hold(
 /// # Errors
 /// Any of [`crate::Error`].
 #[instrument(name = "subject.lift_hold", skip_all, fields(subject.id = %subject, hold.id = %hold))]
-pub async fn lift_hold(cx: &Context, subject: &SubjectId, hold: HoldId) -> Result<Outcome> {
+pub async fn lift_hold(cx: Context, subject: &SubjectId, hold: HoldId) -> Result<Outcome> {
     cx.must(HOLD)?;
     act(cx, subject, SubjectCommand::LiftHold { hold }).await
 }
 
-async fn act(cx: &Context, subject: &SubjectId, command: SubjectCommand) -> Result<Outcome> {
-    cx.execute::<Subject>(subject, command).await
+async fn act(cx: Context, subject: &SubjectId, command: SubjectCommand) -> Result<Outcome> {
+    cx.execute::<Subject>(subject.clone(), command).await
 }

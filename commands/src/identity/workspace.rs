@@ -20,25 +20,26 @@ pub const PLATFORM: WorkspaceId = WorkspaceId::from_uuid(Uuid::from_u128(1));
 
 /// Creates the context's workspace: its stream is its own first.
 #[instrument(name = "workspace.create", skip_all, fields(workspace.id = %cx.workspace))]
-pub async fn create(cx: &Context, name: &str) -> Result<Outcome> {
+pub async fn create(cx: Context, name: &str) -> Result<Outcome> {
     act(cx, WorkspaceCommand::Create { name: name.to_owned(), owner: None }).await
 }
 
 /// Takes no more commands for the context's workspace.
 #[instrument(name = "workspace.suspend", skip_all, fields(workspace.id = %cx.workspace))]
-pub async fn suspend(cx: &Context, reason: &str) -> Result<Outcome> {
+pub async fn suspend(cx: Context, reason: &str) -> Result<Outcome> {
     act(cx, WorkspaceCommand::Suspend { reason: reason.to_owned() }).await
 }
 
 /// Takes commands for it again.
 #[instrument(name = "workspace.resume", skip_all, fields(workspace.id = %cx.workspace))]
-pub async fn resume(cx: &Context) -> Result<Outcome> {
+pub async fn resume(cx: Context) -> Result<Outcome> {
     act(cx, WorkspaceCommand::Resume).await
 }
 
-async fn act(cx: &Context, command: WorkspaceCommand) -> Result<Outcome> {
+async fn act(cx: Context, command: WorkspaceCommand) -> Result<Outcome> {
     cx.must(OPERATE)?;
-    cx.execute::<Workspace>(cx.workspace, command).await
+    let own = cx.workspace;
+    cx.execute::<Workspace>(own, command).await
 }
 
 /// A workspace, as its stream says.
@@ -70,7 +71,7 @@ pub async fn all(store: &EventStore) -> Result<Vec<Known>> {
 pub async fn find(store: &EventStore, id: WorkspaceId) -> Result<Option<Known>> {
     let (mut name, mut suspended, mut after) = (None, None, 0);
     loop {
-        let events = store.history::<Workspace>(id, &id.to_string(), after, PAGE).await?;
+        let events = store.history::<Workspace>(id, &id, after, PAGE).await?;
         let Some(last) = events.last() else { break };
         after = last.sequence;
         for event in &events {

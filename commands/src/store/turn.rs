@@ -202,7 +202,7 @@ impl Ground<'_> {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn load<A: Sourced>(&mut self, id: &str) -> Result<Loaded<A>> {
+    pub async fn load<A: Sourced>(&mut self, id: &A::Id) -> Result<Loaded<A>> {
         match self.taken(id)? {
             Some(made) => Ok(made),
             None => self.store.load::<A>(self.workspace, id).await,
@@ -213,12 +213,12 @@ impl Ground<'_> {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub fn supposed_new<A: Sourced>(&mut self, id: &str) -> Result<Loaded<A>> {
+    pub fn supposed_new<A: Sourced>(&mut self, id: &A::Id) -> Result<Loaded<A>> {
         Ok(self.taken(id)?.unwrap_or_else(|| Loaded { state: Arc::new(A::default()), version: 0 }))
     }
 
     /// What is taken is changed in place, and put back with what was decided ([`Held::append`]).
-    fn taken<A: Sourced>(&mut self, id: &str) -> Result<Option<Loaded<A>>> {
+    fn taken<A: Sourced>(&mut self, id: &A::Id) -> Result<Option<Loaded<A>>> {
         let made = self.line.made.get_mut(&(A::NAME, stream(self.workspace, id)));
         let Some(made) = made.and_then(Option::take) else { return Ok(None) };
         let state =

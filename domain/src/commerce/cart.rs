@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
-use crate::ids::{CustomerId, OrderId, Sku};
+use crate::ids::{CartId, CustomerId, OrderId, Sku};
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::money::Currency;
 use crate::sourced;
@@ -147,6 +147,7 @@ impl Cart {
 
 impl Decider for Cart {
     const NAME: &'static str = "commerce.cart";
+    type Id = CartId;
     type Command = CartCommand;
     type Event = CartEvent;
     type Refusal = CartRefusal;

@@ -20,7 +20,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
-use crate::ids::{AttemptId, CustomerId, LineId, OrderId, PaymentId, RefundId, ReservationId, StockId};
+use crate::ids::{
+    AttemptId, CheckoutId, CustomerId, LineId, OrderId, PaymentId, RefundId, ReservationId, StockId,
+};
 use crate::kernel::{Decider, Kind, Refusal};
 use crate::money::Money;
 use crate::sourced;
@@ -249,6 +251,7 @@ impl Refusal for CheckoutRefusal {
 
 impl Decider for Checkout {
     const NAME: &'static str = "commerce.checkout";
+    type Id = CheckoutId;
     type Command = CheckoutCommand;
     type Event = CheckoutEvent;
     type Refusal = CheckoutRefusal;

@@ -9,7 +9,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
-use crate::ids::{CartId, CustomerId, FulfilmentId, LineId, PaymentId, RefundId, ReservationId, ReturnId};
+use crate::ids::{
+    CartId, CustomerId, FulfilmentId, LineId, OrderId, PaymentId, RefundId, ReservationId, ReturnId,
+};
 use crate::kernel::Decider;
 use crate::money::{Currency, Money};
 use crate::sourced;
@@ -288,6 +290,7 @@ pub enum Phase {
 
 impl Decider for Order {
     const NAME: &'static str = "commerce.order";
+    type Id = OrderId;
     type Command = OrderCommand;
     type Event = OrderEvent;
     type Refusal = OrderRefusal;

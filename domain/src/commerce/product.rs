@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
-use crate::ids::Sku;
+use crate::ids::{ProductId, Sku};
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::money::{Currency, Money};
 use crate::sourced;
@@ -258,6 +258,7 @@ fn checked(variants: Vec<Variant>) -> Result<Vec<Variant>, ProductRefusal> {
 
 impl Decider for Product {
     const NAME: &'static str = "commerce.product";
+    type Id = ProductId;
     type Command = ProductCommand;
     type Event = ProductEvent;
     type Refusal = ProductRefusal;

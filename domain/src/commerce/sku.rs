@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
-use crate::ids::ProductId;
+use crate::ids::{ProductId, Sku};
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::sourced;
 
@@ -52,6 +52,7 @@ impl SkuClaim {
 
 impl Decider for SkuClaim {
     const NAME: &'static str = "commerce.sku";
+    type Id = Sku;
     type Command = SkuCommand;
     type Event = SkuEvent;
     type Refusal = SkuRefusal;

@@ -17,7 +17,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
-use crate::ids::{FulfilmentId, LineId, OrderId, ReservationId, ReturnId};
+use crate::ids::{FulfilmentId, LineId, OrderId, ReservationId, ReturnId, StockId};
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::sourced;
 use crate::text::is_blank;
@@ -270,6 +270,7 @@ fn check(quantity: i64) -> Result<(), StockRefusal> {
 
 impl Decider for Stock {
     const NAME: &'static str = "commerce.stock";
+    type Id = StockId;
     type Command = StockCommand;
     type Event = StockEvent;
     type Refusal = StockRefusal;

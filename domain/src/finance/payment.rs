@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
-use crate::ids::{AttemptId, CaptureId, OrderId, RefundId};
+use crate::ids::{AttemptId, CaptureId, OrderId, PaymentId, RefundId};
 use crate::kernel::{Decider, Event};
 use crate::money::Money;
 use crate::sourced;
@@ -278,6 +278,7 @@ type Decision = Result<Vec<PaymentEvent>, PaymentRefusal>;
 
 impl Decider for Payment {
     const NAME: &'static str = "finance.payment";
+    type Id = PaymentId;
     type Command = PaymentCommand;
     type Event = PaymentEvent;
     type Refusal = PaymentRefusal;

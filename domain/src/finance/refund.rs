@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, EnumString};
 
-use crate::ids::{LineId, OrderId, PaymentId};
+use crate::ids::{LineId, OrderId, PaymentId, RefundId};
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::money::Money;
 use crate::sourced;
@@ -262,6 +262,7 @@ impl Refund {
 
 impl Decider for Refund {
     const NAME: &'static str = "finance.refund";
+    type Id = RefundId;
     type Command = RefundCommand;
     type Event = RefundEvent;
     type Refusal = RefundRefusal;

@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
-use crate::ids::{ChallengeId, SessionId};
+use crate::ids::{AccountId, ChallengeId, SessionId};
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::locale::Locale;
 use crate::pii::Pii;
@@ -255,6 +255,7 @@ impl Change {
 
 impl Decider for Account {
     const NAME: &'static str = "identity.account";
+    type Id = AccountId;
     type Command = AccountCommand;
     type Event = AccountEvent;
     type Refusal = AccountRefusal;

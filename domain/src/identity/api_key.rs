@@ -14,6 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
+use crate::ids::ApiKeyId;
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::permission::is_scope;
 use crate::sourced;
@@ -135,6 +136,7 @@ impl ApiKey {
 
 impl Decider for ApiKey {
     const NAME: &'static str = "identity.api_key";
+    type Id = ApiKeyId;
     type Command = ApiKeyCommand;
     type Event = ApiKeyEvent;
     type Refusal = ApiKeyRefusal;

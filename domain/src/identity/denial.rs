@@ -1,14 +1,18 @@
 //! Denial: what somebody tried and was not let do: to sign in, or something they lack the permission for.
 //!
-//! Its id is that of who tried (`acc_…`, `key_…`), or [`UNKNOWN`] for a sign-in to no account; sign-ins are recorded in
-//! the platform's workspace, permissions in the one where they lack. Nothing follows from it but that it can be read.
+//! Its id is that of who tried ([`Who`]); sign-ins are recorded in the platform's workspace, permissions in the one
+//! where they lack. Nothing follows from it but that it can be read.
 //! A storm is a few events: each process records the first of a kind at once and counts the rest of the minute, which
 //! are one event when it is over (`commands::identity::denial`). So an event has a count, and the time since when.
+
+use std::fmt;
+use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
+use crate::ids::{AccountId, ApiKeyId, NotAnId};
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::pii::Pii;
 use crate::{personal, sourced};
@@ -18,8 +22,35 @@ personal! {
     pub Origin = "identity.denial", "origin", Trace;
 }
 
-/// Who tries to sign in to an account that there is not.
-pub const UNKNOWN: &str = "unknown";
+/// Who tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Who {
+    Account(AccountId),
+    Key(ApiKeyId),
+    /// Who signs in to an account that there is not.
+    Unknown,
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(id) => id.fmt(f),
+            Self::Key(id) => id.fmt(f),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+impl FromStr for Who {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        if text == "unknown" {
+            return Ok(Self::Unknown);
+        }
+        text.parse().map(Self::Key).or_else(|_| text.parse().map(Self::Account))
+    }
+}
 
 /// Why a sign-in was turned away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,6 +105,7 @@ pub struct Denial {}
 
 impl Decider for Denial {
     const NAME: &'static str = "identity.denial";
+    type Id = Who;
     type Command = DenialCommand;
     type Event = DenialEvent;
     type Refusal = DenialRefusal;
@@ -142,6 +174,16 @@ mod tests {
         }
         assert_eq!(DenialRefusal::Nothing.kind(), Kind::Invalid);
         assert_eq!(DenialRefusal::Nothing.as_ref(), "nothing");
+    }
+
+    #[test]
+    fn who_tried_is_known_by_its_text() {
+        let id = uuid::Uuid::from_u128(7);
+        let (account, key) = (AccountId::from_uuid(id), ApiKeyId::from_uuid(id));
+        for who in [Who::Account(account), Who::Key(key), Who::Unknown] {
+            assert_eq!(who.to_string().parse(), Ok(who));
+        }
+        assert!("ord_00000000000000000000000007".parse::<Who>().is_err());
     }
 
     #[test]

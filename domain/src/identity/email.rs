@@ -9,6 +9,7 @@ use strum::AsRefStr;
 
 use crate::ids::AccountId;
 use crate::kernel::{Decider, Event, Kind, Refusal};
+use crate::pii::Lookup;
 use crate::sourced;
 
 /// What may be asked of an address.
@@ -55,6 +56,7 @@ impl Email {
 
 impl Decider for Email {
     const NAME: &'static str = "identity.email";
+    type Id = Lookup;
     type Command = EmailCommand;
     type Event = EmailEvent;
     type Refusal = EmailRefusal;

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
-use crate::ids::{AccountId, CustomerId};
+use crate::ids::{AccountId, CustomerId, InvitationId};
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::locale::Locale;
 use crate::permission::RoleKey;
@@ -127,6 +127,7 @@ impl Offer {
 
 impl Decider for Invitation {
     const NAME: &'static str = "identity.invitation";
+    type Id = InvitationId;
     type Command = InvitationCommand;
     type Event = InvitationEvent;
     type Refusal = InvitationRefusal;

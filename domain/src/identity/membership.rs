@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
+use crate::ids::AccountId;
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::permission::RoleKey;
 use crate::sourced;
@@ -93,6 +94,7 @@ fn checked(roles: BTreeSet<RoleKey>) -> Result<BTreeSet<RoleKey>, MembershipRefu
 
 impl Decider for Membership {
     const NAME: &'static str = "identity.membership";
+    type Id = AccountId;
     type Command = MembershipCommand;
     type Event = MembershipEvent;
     type Refusal = MembershipRefusal;

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
-use crate::ids::AccountId;
+use crate::ids::{AccountId, CustomerId};
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::sourced;
 
@@ -56,6 +56,7 @@ impl Party {
 
 impl Decider for Party {
     const NAME: &'static str = "identity.party";
+    type Id = CustomerId;
     type Command = PartyCommand;
     type Event = PartyEvent;
     type Refusal = PartyRefusal;

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
-use crate::ids::{ChallengeId, CredentialId};
+use crate::ids::{AccountId, ChallengeId, CredentialId};
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::sourced;
 
@@ -93,6 +93,7 @@ impl Password {
 
 impl Decider for Password {
     const NAME: &'static str = "identity.password";
+    type Id = AccountId;
     type Command = PasswordCommand;
     type Event = PasswordEvent;
     type Refusal = PasswordRefusal;

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
+use crate::ids::AccountId;
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::locale::{Locale, TimeZone};
 use crate::pii::Pii;
@@ -126,6 +127,7 @@ fn event_of<T>(
 
 impl Decider for Profile {
     const NAME: &'static str = "identity.profile";
+    type Id = AccountId;
     type Command = ProfileCommand;
     type Event = ProfileEvent;
     type Refusal = ProfileRefusal;

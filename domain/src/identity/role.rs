@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
+use crate::ids::RoleId;
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::permission::{OWNERS_ONLY, all_scopes};
 use crate::sourced;
@@ -92,6 +93,7 @@ impl Terms {
 
 impl Decider for Role {
     const NAME: &'static str = "identity.role";
+    type Id = RoleId;
     type Command = RoleCommand;
     type Event = RoleEvent;
     type Refusal = RoleRefusal;

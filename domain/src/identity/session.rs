@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
-use crate::ids::{AccountId, WorkspaceId};
+use crate::ids::{AccountId, SessionId, WorkspaceId};
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::pii::Pii;
 use crate::{personal, sourced};
@@ -181,6 +181,7 @@ impl Session {
 
 impl Decider for Session {
     const NAME: &'static str = "identity.session";
+    type Id = SessionId;
     type Command = SessionCommand;
     type Event = SessionEvent;
     type Refusal = SessionRefusal;

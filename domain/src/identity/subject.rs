@@ -13,7 +13,7 @@ use strum::AsRefStr;
 
 use crate::ids::HoldId;
 use crate::kernel::{Decider, Event, Kind, Refusal};
-use crate::pii::Class;
+use crate::pii::{Class, SubjectId};
 use crate::sourced;
 
 #[cfg(test)]
@@ -175,6 +175,7 @@ impl Subject {
 
 impl Decider for Subject {
     const NAME: &'static str = "identity.subject";
+    type Id = SubjectId;
     type Command = SubjectCommand;
     type Event = SubjectEvent;
     type Refusal = SubjectRefusal;

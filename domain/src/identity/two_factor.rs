@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
-use crate::ids::CredentialId;
+use crate::ids::{AccountId, CredentialId};
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::sourced;
 
@@ -103,6 +103,7 @@ impl TwoFactor {
 
 impl Decider for TwoFactor {
     const NAME: &'static str = "identity.two_factor";
+    type Id = AccountId;
     type Command = TwoFactorCommand;
     type Event = TwoFactorEvent;
     type Refusal = TwoFactorRefusal;

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
-use crate::ids::AccountId;
+use crate::ids::{AccountId, WorkspaceId};
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::locale::{Locale, TimeZone};
 use crate::money::Currency;
@@ -137,6 +137,7 @@ impl Workspace {
 
 impl Decider for Workspace {
     const NAME: &'static str = "identity.workspace";
+    type Id = WorkspaceId;
     type Command = WorkspaceCommand;
     type Event = WorkspaceEvent;
     type Refusal = WorkspaceRefusal;

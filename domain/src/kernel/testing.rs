@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Decider, Event, Metadata, Recorded, RecordedRow};
+use super::{Decider, Event, Metadata, Parsed, Recorded};
 use crate::ids::WorkspaceId;
 
 impl Recorded {
@@ -23,7 +23,7 @@ impl Recorded {
             client: None,
             trace: None,
         };
-        RecordedRow {
+        Self {
             position: 1,
             workspace: WorkspaceId::from_uuid(Uuid::from_u128(1)),
             workspace_position: 1,
@@ -37,8 +37,8 @@ impl Recorded {
             metadata: serde_json::to_string(&metadata).expect("metadata is JSON"),
             recorded_at: at,
             effective_at: at,
+            parsed: Parsed::default(),
         }
-        .into()
     }
 
     /// The same example at another time.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use commands::store::stream;
-use domain::kernel::{Recorded, RecordedRow};
+use domain::kernel::{Parsed, Recorded};
 use rdkafka::Message;
 use rdkafka::message::Headers;
 use serde::{Deserialize, Serialize};
@@ -116,7 +116,7 @@ pub fn recorded(record: &impl Message) -> Result<Recorded, StrangeRecord> {
         correlation: header(record, "ce_correlationid").and_then(|id| id.parse().ok()),
         causation: header(record, "ce_causationid").and_then(|id| id.parse().ok()),
     };
-    Ok(RecordedRow {
+    Ok(Recorded {
         position: parsed(record, POSITION)?,
         workspace: workspace.and_then(|id| id.parse().ok()).ok_or(StrangeRecord("ce_source"))?,
         workspace_position: parsed(record, "ce_sequence")?,
@@ -130,8 +130,8 @@ pub fn recorded(record: &impl Message) -> Result<Recorded, StrangeRecord> {
         metadata: serde_json::to_string(&trail).expect("two ids are JSON"),
         recorded_at: parsed(record, "ce_recordedtime")?,
         effective_at: parsed(record, "ce_time")?,
-    }
-    .into())
+        parsed: Parsed::default(),
+    })
 }
 
 /// The position of a record's event in the log.
@@ -225,7 +225,7 @@ mod tests {
     use rdkafka::message::{Header, OwnedHeaders, OwnedMessage};
 
     fn event(metadata: &str) -> Recorded {
-        RecordedRow {
+        Recorded {
             position: 1234,
             workspace: WorkspaceId::from_uuid(Uuid::from_u128(0x0189_0a5d_ac96_774b_bcce_b302_099a_8057)),
             workspace_position: 42,
@@ -239,8 +239,8 @@ mod tests {
             metadata: metadata.into(),
             recorded_at: DateTime::from_timestamp_micros(1_700_000_000_123_456).unwrap(),
             effective_at: DateTime::from_timestamp(1_600_000_000, 0).unwrap(),
+            parsed: Parsed::default(),
         }
-        .into()
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use commands::Fault;
+use commands::{Backoff, Fault};
 use domain::kernel::Recorded;
 use projections::Failure;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use super::checkpoint::Moved;
 /// How often an event that the database refuses is tried alone before it is parked.
 pub(super) const TRIES: u32 = 5;
 /// How long to wait between these, the first and the last time.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+pub(super) const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
 /// Some of a batch's events: written together.
 pub(super) struct Part {
@@ -53,11 +53,12 @@ pub(super) async fn write(
     stop: &CancellationToken,
 ) -> Result<Moved, anyhow::Error> {
     let mut parts = vec![Part { events, upto, culprits: Vec::new() }];
-    let mut tries = 0;
+    let (mut tries, mut backoff) = (0, Backoff::new(PAUSES));
     while let Some(mut part) = parts.pop() {
         let failure = match sink.write(&part).await {
             Ok(Moved::Yes) => {
                 tries = 0;
+                backoff.reset();
                 continue;
             }
             Ok(Moved::Void) => {
@@ -87,10 +88,11 @@ pub(super) async fn write(
         if tries < TRIES {
             tokio::select! {
                 () = stop.cancelled() => return Err(failure.into()),
-                () = tokio::time::sleep((PAUSES.0 * 2_u32.pow(tries - 1)).min(PAUSES.1)) => {}
+                () = backoff.wait() => {}
             }
         } else {
             tries = 0;
+            backoff.reset();
             part.blame(sink, 0, fault.to_string());
         }
         parts.push(part);

@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use commands::EventStore;
-use commands::store::EventRow;
 use domain::kernel::Recorded;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use projections::{Projector, Schema};
@@ -178,13 +177,12 @@ impl Rebuild<'_> {
 
     /// Folds the events up to a position, reading ahead.
     async fn fold_to(&self, connection: &mut PgConnection, fold: &mut Fold, end: i64) -> anyhow::Result<()> {
-        let pool = self.store.pool();
         let heard = fold.listens_to();
         let mut pages = stream::iter(pages(fold.position, end))
             .map(|page| {
-                let (pool, last) = (pool.clone(), *page.end());
-                let read = tokio::spawn(async move { read(&pool, page, heard).await });
-                async move { anyhow::Ok((last, read.await??)) }
+                let (store, last) = (self.store.clone(), *page.end());
+                let read = tokio::spawn(async move { store.of_types(page, heard).await });
+                async move { anyhow::Ok((last, read.await??.into_iter().map(Arc::new).collect())) }
             })
             .buffered(AHEAD);
         while let Some((last, events)) = pages.try_next().await? {
@@ -203,7 +201,7 @@ impl Rebuild<'_> {
     ) -> anyhow::Result<Vec<Arc<Recorded>>> {
         let mut events = Vec::new();
         for page in pages(position, end) {
-            events.extend(read(self.store.pool(), page, heard).await?);
+            events.extend(self.store.of_types(page, heard).await?.into_iter().map(Arc::new));
         }
         Ok(events)
     }
@@ -321,27 +319,6 @@ fn pages(after: i64, end: i64) -> impl Iterator<Item = RangeInclusive<i64>> {
     std::iter::successors(Some(after), |at| Some(at + PAGE))
         .take_while(move |&at| at < end)
         .map(move |at| at + 1..=(at + PAGE).min(end))
-}
-
-/// The events of a page that a view hears.
-async fn read(
-    pool: &PgPool,
-    page: RangeInclusive<i64>,
-    heard: &'static [&'static str],
-) -> Result<Vec<Arc<Recorded>>, sqlx::Error> {
-    let rows = sqlx::query_as!(
-        EventRow,
-        r#"select position, workspace_id, workspace_position, event_id, aggregate_type, aggregate_id, sequence,
-                  event_type, event_version, payload::text as "payload!", metadata::text as "metadata!",
-                  recorded_at, effective_at
-           from events where position between $1 and $2 and aggregate_type = any ($3) order by position"#,
-        *page.start(),
-        *page.end(),
-        heard as &[&str],
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(rows.into_iter().map(Recorded::from).map(Arc::new).collect())
 }
 
 fn is_lock_timeout(error: &anyhow::Error) -> bool {

@@ -48,7 +48,6 @@ pub struct Carts;
 impl StreamView for Carts {
     const NAME: &'static str = "cart";
     type Of = Cart;
-    type Id = CartId;
     type Row = CartView;
 
     fn stem(row: &mut CartView) -> &mut Stem<CartId> {

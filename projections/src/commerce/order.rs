@@ -19,7 +19,7 @@ use domain::money::Money;
 
 pub use self::list::{OrderFilter, OrderSort};
 pub use self::row::{
-    DraftView, FulfilmentStage, FulfilmentView, OrderLineView, OrderView, Received, ReturnView,
+    DraftView, FulfilmentStage, FulfilmentView, LineView, OrderLineView, OrderView, Received, ReturnView,
 };
 use crate::stream::{Stem, StreamView};
 use crate::view::Unfoldable;
@@ -30,7 +30,6 @@ pub struct Orders;
 impl StreamView for Orders {
     const NAME: &'static str = "order";
     type Of = Order;
-    type Id = OrderId;
     type Row = OrderView;
 
     fn stem(row: &mut OrderView) -> &mut Stem<OrderId> {

@@ -52,7 +52,6 @@ pub struct Products;
 impl StreamView for Products {
     const NAME: &'static str = "product";
     type Of = Product;
-    type Id = ProductId;
     type Row = ProductView;
 
     fn stem(row: &mut ProductView) -> &mut Stem<ProductId> {

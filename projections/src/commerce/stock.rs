@@ -36,7 +36,6 @@ pub struct StockLevels;
 impl StreamView for StockLevels {
     const NAME: &'static str = "stock_level";
     type Of = Stock;
-    type Id = StockId;
     type Row = StockLevelView;
 
     fn stem(row: &mut StockLevelView) -> &mut Stem<StockId> {

@@ -103,7 +103,6 @@ pub struct Payments;
 impl StreamView for Payments {
     const NAME: &'static str = "payment";
     type Of = Payment;
-    type Id = PaymentId;
     type Row = PaymentView;
 
     fn stem(row: &mut PaymentView) -> &mut Stem<PaymentId> {

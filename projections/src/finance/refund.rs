@@ -38,7 +38,6 @@ pub struct Refunds;
 impl StreamView for Refunds {
     const NAME: &'static str = "refund";
     type Of = Refund;
-    type Id = RefundId;
     type Row = RefundView;
 
     fn stem(row: &mut RefundView) -> &mut Stem<RefundId> {

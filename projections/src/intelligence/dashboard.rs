@@ -173,7 +173,7 @@ impl DashboardRow {
         let terms = &placed.terms;
         Ok(Self {
             workspace_id: event.workspace,
-            id: event.id_as()?,
+            id: event.id_of::<Order>()?,
             customer_id: placed.customer,
             currency: terms.total.currency,
             placed_day: day,

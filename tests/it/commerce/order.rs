@@ -19,7 +19,7 @@ async fn deliver(app: &TestApp, order: &str) -> Value {
     let units = json!([{"line": line["line"], "quantity": line["quantity"]}]);
     let packed = app.owner.post(&format!("{path}/fulfilments"), json!({"lines": units})).await;
     assert_eq!(packed.status, 201, "{packed:?}");
-    let parcel = app.order_now(order).await["fulfilments"][0]["id"].as_str().unwrap().to_owned();
+    let parcel = packed.json()["id"].as_str().unwrap().to_owned();
     let ship = json!({"carrier": "Dart", "tracking": "D-1"});
     let shipped = app.owner.post(&format!("{path}/fulfilments/{parcel}/ship"), ship).await;
     assert_eq!(shipped.status, 200, "{shipped:?}");
@@ -237,6 +237,43 @@ async fn asked_for_twice_under_one_name_is_one_order() {
     assert_eq!(other.problem(), (422, "order/not_on_sale".into()));
     app.drain().await;
     assert_eq!(app.owner.show(ORDERS).await["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_made_inside_of_it_has_an_id_and_a_place_of_its_own() {
+    let app = TestApp::with_gateway().await;
+    app.sell("TEE", 1_000, 5).await;
+    let made = async |path: &str, body: Value, prefix: &str| -> (String, Value) {
+        let made = app.owner.post(path, body).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        let (id, place) = (made.id(), made.header("location").to_owned());
+        assert!(id.starts_with(prefix), "{id}");
+        assert_eq!(place, format!("{path}/{id}"));
+        let shown = app.owner.get(&place).await;
+        assert_eq!((shown.status, shown.header("etag")), (200, made.header("etag")), "{shown:?}");
+        (id, shown.json())
+    };
+    let draft = json!({"customer_id": app.wanting("TEE", 1, "card")["customer_id"], "currency": "USD"});
+    let draft = app.owner.post(&format!("{ORDERS}/drafts"), draft).await.id();
+    let tee = json!({"sku": "TEE", "quantity": 2, "location": "main"});
+    let (line, shown) = made(&format!("{ORDERS}/{draft}/lines"), tee, "line_").await;
+    assert_eq!((&shown["line"]["line"], &shown["draft"]["line"]), (&json!(line), &json!(line)));
+
+    let order = app.order("TEE", 3, "card").await;
+    app.drain().await;
+    let path = format!("{ORDERS}/{order}");
+    let line = app.owner.show(&path).await["lines"][0]["line"].clone();
+    let units = json!({"lines": [{"line": line, "quantity": 2}]});
+    let (parcel, shown) = made(&format!("{path}/fulfilments"), units.clone(), "ful_").await;
+    assert_eq!((&shown["id"], &shown["lines"][0]["quantity"]), (&json!(parcel), &json!(2)));
+    for step in ["ship", "deliver"] {
+        let done = app.owner.post(&format!("{path}/fulfilments/{parcel}/{step}"), json!({})).await;
+        assert_eq!((done.status, done.id()), (200, order.clone()), "{done:?}");
+    }
+    let (back, shown) = made(&format!("{path}/returns"), units, "ret_").await;
+    assert_eq!((&shown["id"], &shown["requested"][0]["quantity"]), (&json!(back), &json!(2)));
+    let nothing = format!("{path}/returns/{}", back.replace(|c: char| c.is_ascii_digit(), "0"));
+    assert_eq!(app.owner.get(&nothing).await.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]

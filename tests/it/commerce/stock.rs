@@ -64,7 +64,7 @@ async fn what_is_reserved_cannot_be_had() {
         backorder: false,
         at,
     });
-    app.platform().execute::<Stock>("LAMP@main", reserve).await.unwrap();
+    app.platform().execute::<Stock>("LAMP@main".parse().unwrap(), reserve).await.unwrap();
 
     let lose = |delta: i64| json!({"delta": delta, "reason": "lost"});
     let lost = app.owner.post(&format!("{lamp}/adjust"), lose(-7)).await;

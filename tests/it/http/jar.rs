@@ -52,6 +52,7 @@ pub struct Jar {
 
 impl Decider for Jar {
     const NAME: &'static str = "platform.jar";
+    type Id = CartId;
     type Command = JarCommand;
     type Event = JarEvent;
     type Refusal = JarRefusal;
@@ -143,7 +144,7 @@ pub fn routes() -> OpenApiRouter<App> {
 #[utoipa::path(post, path = "/api/jars", tag = "jar", request_body = Open, responses(Created))]
 async fn open(Creation(cx, body): Creation<Open>) -> Result<Created> {
     cx.must(OPEN)?;
-    let outcome = cx.execute::<Jar>(cx.new_id::<CartId>(), JarCommand::Open { label: body.label }).await?;
+    let outcome = cx.create::<Jar>(JarCommand::Open { label: body.label }).await?;
     Ok(Created::at(JARS, outcome))
 }
 
@@ -160,7 +161,7 @@ async fn put(Path(id): Path<CartId>, Command(cx, body): Command<Put>) -> Result<
     responses((status = 200, body = JarView)))]
 async fn show(read: Read, Path(id): Path<CartId>, Show(at): Show) -> Result<Shown<JarView>> {
     at.reached(&read.app, "jar").await?;
-    let jar = read.cx.load::<Jar>(id).await?;
+    let jar = read.cx.load::<Jar>(&id).await?;
     if jar.version == 0 {
         return Err(Problem::not_found());
     }

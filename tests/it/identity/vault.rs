@@ -363,18 +363,18 @@ async fn an_erasure_that_is_approved_destroys_the_keys_and_is_recorded() {
     let email: Pii<Email> = seal(&*vault, &jane, "jane@example.com").await.unwrap();
     let by = |who| Context::internal(store.clone(), clock.clone(), bench.workspace, Actor::Job(who));
     let person = &jane.subject;
-    subject::request_erasure(&by("ann"), person, CONTACT.into(), ErasureReason::Asked, true).await.unwrap();
-    let refused = subject::approve_erasure(&by("ann"), person).await.unwrap_err();
+    subject::request_erasure(by("ann"), person, CONTACT.into(), ErasureReason::Asked, true).await.unwrap();
+    let refused = subject::approve_erasure(by("ann"), person).await.unwrap_err();
     assert!(matches!(refused, commands::Error::Refused(refused) if refused.code == "subject/same_person"));
     assert_eq!(open(&vault, &jane, &email).await, plain("jane@example.com"));
-    subject::approve_erasure(&by("bob"), person).await.unwrap();
+    subject::approve_erasure(by("bob"), person).await.unwrap();
 
     let destroyed = |event: &Recorded| {
         let event = event.of::<Subject>().unwrap();
         matches!(event, Some(SubjectEvent::KeysDestroyed { classes }) if *classes == CONTACT.into())
     };
     until("the keys are destroyed", || async {
-        let events = store.history::<Subject>(bench.workspace, person.as_str(), 0, 100).await.unwrap();
+        let events = store.history::<Subject>(bench.workspace, person, 0, 100).await.unwrap();
         events.iter().any(destroyed)
     })
     .await;
@@ -389,6 +389,6 @@ async fn what_never_was_personal_needs_no_vault() {
     let nowhere = PgPoolOptions::new().acquire_timeout(Duration::from_secs(1)).connect_lazy_with(nowhere);
     let vault = PgVault::new(nowhere, &bench.key_file(), 1_000);
     let cx = Context::internal(store, clock, bench.workspace, Actor::Job("test"));
-    workspace::create(&cx, "Acme").await.unwrap();
+    workspace::create(cx, "Acme").await.unwrap();
     assert!(seal::<Email>(&*vault, &bench.person(1), "jane@example.com").await.is_err());
 }

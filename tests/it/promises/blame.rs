@@ -233,8 +233,8 @@ async fn one_workspaces_figures_out_of_range_stop_nobody_elses_dashboard() {
     let mut superuser = administrator().database(&at.database.name).connect().await.unwrap();
     let other = WorkspaceId::from_uuid(Uuid::now_v7());
     let cx = || Context::internal(at.store.clone(), Arc::new(SystemClock), other, Actor::Job("test"));
-    workspace::create(&cx(), "other").await.unwrap();
-    let key = key::issue(&cx(), "test", ["*"], None).await.unwrap().reveal();
+    workspace::create(cx(), "other").await.unwrap();
+    let key = key::issue(cx(), "test", ["*"], None).await.unwrap().reveal();
     let others_order = async || {
         let line = json!({"sku": "TEE", "title": "T", "quantity": 1, "total": {"amount": 100, "currency": "USD"}, "location": "main"});
         let customer = domain::ids::CustomerId::from_uuid(Uuid::now_v7());

@@ -12,7 +12,7 @@ use commands::{Actor, Context, EventStore};
 use domain::identity::subject::{ErasureReason, Subject, SubjectEvent, SubjectRefusal};
 use domain::ids::{CustomerId, WorkspaceId};
 use domain::kernel::{Decider, Event, Recorded};
-use domain::pii::{Class, Opened, Pii, Whose};
+use domain::pii::{Class, Opened, Pii, SubjectId, Whose};
 use domain::sourced;
 use infra::adapter::vault::{PgVault, rotate};
 use memchr::memmem;
@@ -53,6 +53,7 @@ impl Event for SomebodyEvent {}
 
 impl Decider for Somebody {
     const NAME: &'static str = "test.somebody";
+    type Id = SubjectId;
     type Command = SomebodyCommand;
     type Event = SomebodyEvent;
     type Refusal = SubjectRefusal;
@@ -120,7 +121,7 @@ async fn what_was_said_of_a_person_is_on_no_disk_and_ends_with_its_key() {
         vault.lookup(workspace, "email", &texts[0]).await.unwrap();
         let cx = Context::internal(store.clone(), Arc::new(SystemClock), workspace, Actor::Job("test"));
         let met = SomebodyCommand::Meet { email: email.clone(), note: note.clone() };
-        cx.create::<Somebody>(person, met).await.unwrap();
+        cx.execute::<Somebody>(person.into(), met).await.unwrap();
         people.push((whose, email, note, texts));
     }
     for (whose, ..) in people.iter().step_by(2) {
@@ -143,7 +144,7 @@ async fn what_was_said_of_a_person_is_on_no_disk_and_ends_with_its_key() {
         let plain = texts.clone().map(Opened::Plain);
         let expected = if n % 2 == 0 { [Opened::Erased, Opened::Erased] } else { plain };
         assert_eq!(reader.open(&asks).await, expected);
-        let events = store.history::<Somebody>(workspace, whose.subject.as_str(), 0, 10).await.unwrap();
+        let events = store.history::<Somebody>(workspace, &whose.subject, 0, 10).await.unwrap();
         let met = events[0].of::<Somebody>().unwrap();
         assert_eq!(met, Some(&SomebodyEvent::Met { email: email.clone(), note: note.clone() }));
     }
@@ -164,18 +165,14 @@ async fn an_erasure_comes_about_once_whoever_is_killed_on_the_way() {
         let clock = Arc::new(SystemClock);
         let cx = Context::internal(premises.store.clone(), clock, premises.workspace, Actor::Job("test"));
         let reason = ErasureReason::Asked;
-        subject::request_erasure(&cx, &whose.subject, Class::ALL.into(), reason, false).await.unwrap();
+        subject::request_erasure(cx, &whose.subject, Class::ALL.into(), reason, false).await.unwrap();
 
         let mut killed = premises.start("react", &format!("{place}=kill@1"));
         let status = killed.ended().await;
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(Signal::SIGKILL as i32));
         let _react = premises.start("react", "");
         let history = || async {
-            premises
-                .store
-                .history::<Subject>(premises.workspace, whose.subject.as_str(), 0, 100)
-                .await
-                .unwrap()
+            premises.store.history::<Subject>(premises.workspace, &whose.subject, 0, 100).await.unwrap()
         };
         let is_recorded = |event: &Recorded| {
             matches!(event.of::<Subject>().unwrap(), Some(SubjectEvent::KeysDestroyed { .. }))
@@ -206,7 +203,7 @@ async fn a_vault_restored_from_a_backup_erases_again_what_the_log_says() {
         let clock = Arc::new(SystemClock);
         let cx = Context::internal(premises.store.clone(), clock, premises.workspace, Actor::Job("test"));
         let reason = ErasureReason::Asked;
-        subject::request_erasure(&cx, &whose.subject, Class::ALL.into(), reason, false).await.unwrap();
+        subject::request_erasure(cx, &whose.subject, Class::ALL.into(), reason, false).await.unwrap();
     }
     let mut replay = premises.command(&["vault", "replay"]);
     let output =

@@ -10,7 +10,7 @@ use commands::clock::SystemClock;
 use commands::store::CACHED_AGGREGATES;
 use commands::{Act, Actor, Context, Error, EventStore, On, Outcome};
 use domain::commerce::stock::{Reservation, Stock, StockCommand};
-use domain::ids::{ApiKeyId, LineId, OrderId, ReservationId, WorkspaceId};
+use domain::ids::{ApiKeyId, LineId, OrderId, ReservationId, StockId, WorkspaceId};
 use futures::future::join_all;
 use rand::RngExt;
 use sqlx::ConnectOptions;
@@ -23,7 +23,10 @@ const APPENDS_LINGER: &str = "
     create function linger() returns trigger language plpgsql as $$
     begin perform pg_sleep(0.02); return null; end $$;
     create trigger linger after insert on events for each statement execute function linger();";
-const HOT: &str = "TEE@main";
+
+fn hot_stock() -> StockId {
+    "TEE@main".parse().unwrap()
+}
 
 fn workspace() -> WorkspaceId {
     WorkspaceId::from_uuid(Uuid::from_u128(7))
@@ -41,7 +44,10 @@ impl Hot {
         let mut owner = database.owner.connect().await.unwrap();
         sqlx::raw_sql(APPENDS_LINGER).execute(&mut owner).await.unwrap();
         let store = open(&database);
-        client(&store).execute::<Stock>(HOT, StockCommand::Receive { quantity: units }).await.unwrap();
+        client(&store)
+            .execute::<Stock>(hot_stock(), StockCommand::Receive { quantity: units })
+            .await
+            .unwrap();
         Self { database, store }
     }
 
@@ -100,7 +106,7 @@ async fn what_waits_for_one_stream_is_appended_together_and_each_is_decided_on_w
     let hot = Hot::with(100).await;
     let asked = (0..160).map(|_| {
         let cx = client(&hot.store);
-        tokio::spawn(async move { cx.execute::<Stock>(HOT, reserve()).await })
+        tokio::spawn(async move { cx.execute::<Stock>(hot_stock(), reserve()).await })
     });
     let answers = join_all(asked).await.into_iter().map(Result::unwrap).collect();
     let taken = taken(answers);
@@ -121,7 +127,7 @@ async fn two_processes_on_one_stream_sell_what_there_is_and_no_more() {
     for round in 0..6 {
         let asked = (0..40).map(|n| {
             let cx = client(&stores[(n + round) % 2]);
-            tokio::spawn(async move { cx.execute::<Stock>(HOT, reserve()).await })
+            tokio::spawn(async move { cx.execute::<Stock>(hot_stock(), reserve()).await })
         });
         answers.extend(join_all(asked).await.into_iter().map(Result::unwrap));
     }
@@ -140,7 +146,7 @@ async fn a_key_that_is_used_twice_among_many_is_answered_once() {
         // Each key comes three times, from the same client at once.
         let cx = client(&hot.store).with_key(&format!("key-{}", n / 3), &[b"one"]);
         let command = StockCommand::Receive { quantity: 1 + n / 3 };
-        tokio::spawn(async move { cx.execute::<Stock>(HOT, command).await.unwrap() })
+        tokio::spawn(async move { cx.execute::<Stock>(hot_stock(), command).await.unwrap() })
     });
     let answers: Vec<Outcome> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
     for same in answers.chunks(3) {
@@ -158,13 +164,15 @@ async fn a_client_goes_with_one_of_the_next_appends_however_much_the_platform_wa
     let platform: Vec<_> = (0..256)
         .map(|_| {
             let cx = asked_by(&hot.store, Actor::Process("test"));
-            tokio::spawn(async move { cx.execute::<Stock>(HOT, reserve()).await.unwrap() })
+            tokio::spawn(async move { cx.execute::<Stock>(hot_stock(), reserve()).await.unwrap() })
         })
         .collect();
     until("the platform is at it", || async { hot.store.head().await.unwrap() > 1 }).await;
     let before = hot.store.head().await.unwrap();
-    let answer =
-        client(&hot.store).execute::<Stock>(HOT, StockCommand::Receive { quantity: 1 }).await.unwrap();
+    let answer = client(&hot.store)
+        .execute::<Stock>(hot_stock(), StockCommand::Receive { quantity: 1 })
+        .await
+        .unwrap();
     // The one that is under way, the one that stands ready, its own; and one that began while this was being asked.
     let appends = hot.appends(before, answer.position.0).await;
     assert!(appends <= 4, "it came with the {appends}th append");
@@ -183,7 +191,7 @@ async fn who_goes_away_in_the_middle_holds_up_nobody() {
         let mut asked: Vec<_> = (0..40)
             .map(|_| {
                 let cx = client(&hot.store);
-                tokio::spawn(async move { cx.execute::<Stock>(HOT, reserve()).await.unwrap() })
+                tokio::spawn(async move { cx.execute::<Stock>(hot_stock(), reserve()).await.unwrap() })
             })
             .collect();
         for _ in 0..20 {
@@ -207,8 +215,7 @@ async fn who_goes_away_in_the_middle_holds_up_nobody() {
 async fn commands_on_several_streams_and_on_one_wait_for_each_other_and_not_for_ever() {
     let hot = Hot::with(10_000).await;
     let streams = ["TEE@main", "CUP@main", "HAT@main"];
-    let receive =
-        |id: &str| On::<Stock> { id: id.to_owned(), command: StockCommand::Receive { quantity: 1 } };
+    let receive = |id: &str| On::<Stock>::new(id.parse().unwrap(), StockCommand::Receive { quantity: 1 });
     let asked = (0..240).map(|n: usize| {
         let cx = if n.is_multiple_of(2) {
             client(&hot.store)

@@ -114,8 +114,8 @@ async fn stream_from(at: &Premises, stream: &str, position: i64) -> Vec<i64> {
 /// A key of the platform's operator.
 pub(super) async fn operator(at: &Premises) -> String {
     let cx = || Context::internal(at.store.clone(), Arc::new(SystemClock), PLATFORM, Actor::Job("test"));
-    workspace::create(&cx(), "Platform").await.unwrap();
-    key::issue(&cx(), "operator", ["platform:operate"], None).await.unwrap().reveal()
+    workspace::create(cx(), "Platform").await.unwrap();
+    key::issue(cx(), "operator", ["platform:operate"], None).await.unwrap().reveal()
 }
 
 /// How many are parked of a subscription, as the API tells the platform's operator.
@@ -217,6 +217,35 @@ async fn an_event_that_no_process_can_read_holds_up_its_stream_only_and_is_answe
     at.projected().await;
     assert_eq!(status(&at, &sick).await, "confirmed");
     at.must_equal_a_rebuild().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_whose_id_nobody_can_read_is_parked_and_holds_up_no_other() {
+    let at = Premises::open().await;
+    let _gateway = at.start("gateway", "");
+    let _api = at.start("api", "");
+    at.listens(at.gateway).await;
+    at.listens(at.address).await;
+    at.sell("TEE", 1_000).await;
+    let (sick, _well) = (at.order("TEE").await, at.order("TEE").await);
+    let mut superuser = administrator().database(&at.database.name).connect().await.unwrap();
+    sqlx::raw_sql("set session_replication_role = replica").execute(&mut superuser).await.unwrap();
+    let renamed = "update events set aggregate_id = replace(aggregate_id, $1, 'nobody') where aggregate_id like '%/' || $1
+                   returning position";
+    let position: i64 = sqlx::query_scalar(renamed).bind(&sick).fetch_one(&mut superuser).await.unwrap();
+
+    let _react = at.start("react", "");
+    let _projector = at.start("project", "");
+    until("the other is confirmed", || confirmed(&at, 1)).await;
+    let processes = commands::process::all();
+    let hear = processes.iter().filter(|process| process.listens_to().contains(&Order::NAME));
+    for subscription in hear.map(|process| process.name()).chain(["order", "dashboard"]) {
+        until("it is parked", || async { !parked(&at, subscription).await.is_empty() }).await;
+        let told = parked(&at, subscription).await;
+        let [(parked, reason)] = told.as_slice() else { panic!("{subscription}: {told:?}") };
+        assert_eq!(*parked, position);
+        assert!(reason.contains("its stream's id"), "{subscription}: {reason}");
+    }
 }
 
 /// Hears carts; one of them it cannot read until that is mended, and another takes as long as the test likes.

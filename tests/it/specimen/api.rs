@@ -41,7 +41,7 @@ struct SpecimenTitle {
 #[utoipa::path(post, path = "/api/ecommerce/specimens", tag = "specimen", request_body = SpecimenTitle,
     responses(Created))]
 async fn create(Creation(cx, body): Creation<SpecimenTitle>) -> Result<Created> {
-    Ok(Created::at("/api/ecommerce/specimens", specimen::create(&cx, body.title).await?))
+    Ok(Created::at("/api/ecommerce/specimens", specimen::create(cx, body.title).await?))
 }
 
 /// List specimens.
@@ -65,14 +65,14 @@ async fn show(read: Read, Path(of): Path<Id<SpecimenId>>, Show(fresh): Show) -> 
 #[utoipa::path(post, path = "/api/ecommerce/specimens/{id}/rename", tag = "specimen",
     params(Id<SpecimenId>), request_body = SpecimenTitle, responses(Done))]
 async fn rename(Path(of): Path<Id<SpecimenId>>, Command(cx, body): Command<SpecimenTitle>) -> Result<Done> {
-    Ok(Done(specimen::rename(&cx, of.id, body.title).await?))
+    Ok(Done(specimen::rename(cx, of.id, body.title).await?))
 }
 
 /// Retire a specimen, for good.
 #[utoipa::path(post, path = "/api/ecommerce/specimens/{id}/retire", tag = "specimen", params(Id<SpecimenId>),
     responses(Done))]
 async fn retire(Path(of): Path<Id<SpecimenId>>, Command(cx, _): Command<NoBody>) -> Result<Done> {
-    Ok(Done(specimen::retire(&cx, of.id).await?))
+    Ok(Done(specimen::retire(cx, of.id).await?))
 }
 
 /// Tell what has happened to a specimen.

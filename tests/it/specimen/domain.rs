@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
+use domain::ids::CartId as SpecimenId;
 use domain::kernel::{Decider, Event, Kind, Refusal};
 use domain::sourced;
 
@@ -47,6 +48,7 @@ pub struct Specimen {
 
 impl Decider for Specimen {
     const NAME: &'static str = "commerce.specimen";
+    type Id = SpecimenId;
     type Command = SpecimenCommand;
     type Event = SpecimenEvent;
     type Refusal = SpecimenRefusal;

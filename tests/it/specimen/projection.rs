@@ -27,7 +27,6 @@ pub struct Specimens;
 impl StreamView for Specimens {
     const NAME: &'static str = "specimen";
     type Of = Specimen;
-    type Id = SpecimenId;
     type Row = SpecimenView;
 
     fn stem(row: &mut SpecimenView) -> &mut Stem<SpecimenId> {

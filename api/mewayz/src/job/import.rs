@@ -104,7 +104,7 @@ async fn workspace_of(base: &Base, text: &str) -> anyhow::Result<WorkspaceId> {
             // Its id follows from its name, so that two imports that begin at once make one.
             let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("mewayz:workspace:{text}").as_bytes());
             let id = WorkspaceId::from_uuid(id);
-            workspace::create(&base.context(id, "import"), text).await?;
+            workspace::create(base.context(id, "import"), text).await?;
             Ok(id)
         }
         many => asked_wrongly(format!("{} workspaces are called `{text}`; give the id", many.len())),

@@ -63,11 +63,11 @@ pub async fn run(config: Config, options: Options) -> anyhow::Result<()> {
             let workspace = named(&base, &workspace).await?;
             let expires_at = expires_in.map(|days| base.clock.now() + TimeDelta::days(days.into()));
             let cx = base.context(workspace.id, "key");
-            say(issue(&cx, &name, scopes, expires_at).await?.reveal())?;
+            say(issue(cx, &name, scopes, expires_at).await?.reveal())?;
         }
         What::Revoke { workspace, id } => {
             let workspace = named(&base, &workspace).await?;
-            api_key::revoke(&base.context(workspace.id, "key"), id).await?;
+            api_key::revoke(base.context(workspace.id, "key"), id).await?;
         }
         What::List { workspace } => {
             let workspace = named(&base, &workspace).await?;

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use commands::port::vault::Vault as _;
 use domain::identity::subject::{Subject, SubjectEvent};
 use domain::kernel::Decider;
-use domain::pii::{SubjectId, Whose};
+use domain::pii::Whose;
 use infra::adapter::vault::rotate;
 use infra::config::Config;
 
@@ -64,8 +64,7 @@ async fn replay(base: &Base) -> anyhow::Result<usize> {
     .await?;
     for positions in erasures.chunks(PAGE) {
         for event in base.store.pick(positions).await? {
-            if let Some(SubjectEvent::Erased { classes, .. }) = event.of::<Subject>()? {
-                let subject: SubjectId = event.id_as()?;
+            if let Some((subject, SubjectEvent::Erased { classes, .. })) = event.happened_to::<Subject>()? {
                 vault.destroy(&Whose::new(event.workspace, subject), classes).await?;
             }
         }

@@ -60,11 +60,11 @@ pub async fn run(config: Config, options: Options) -> anyhow::Result<()> {
         }
         What::Suspend { workspace, reason } => {
             let known = named(&base, &workspace).await?;
-            workspace::suspend(&base.context(known.id, "workspace"), &reason).await?;
+            workspace::suspend(base.context(known.id, "workspace"), &reason).await?;
         }
         What::Resume { workspace } => {
             let known = named(&base, &workspace).await?;
-            workspace::resume(&base.context(known.id, "workspace")).await?;
+            workspace::resume(base.context(known.id, "workspace")).await?;
         }
     }
     Ok(())
@@ -76,7 +76,7 @@ pub async fn run(config: Config, options: Options) -> anyhow::Result<()> {
 /// If it is refused, or the database does not answer.
 pub async fn create(base: &Base, id: Option<WorkspaceId>, name: &str) -> anyhow::Result<WorkspaceId> {
     let id = id.unwrap_or_else(|| WorkspaceId::from_uuid(Uuid::now_v7()));
-    workspace::create(&base.context(id, "workspace"), name).await?;
+    workspace::create(base.context(id, "workspace"), name).await?;
     Ok(id)
 }
 

@@ -3,6 +3,7 @@
 use commands::commerce::order::{self, Change};
 use domain::currency::CurrencyInUse;
 use domain::ids::{CustomerId, LineId, OrderId};
+use projections::commerce::order::{LineView, Orders};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -10,10 +11,12 @@ use utoipa_axum::routes;
 
 use super::ORDERS;
 use super::body::{DiscountBody, OrderLine, PlacingBody, ShippingBody};
-use crate::answer::{Created, Done};
+use crate::answer::{Created, Done, Shown};
 use crate::app::App;
-use crate::extract::{Command, Creation, Id, NoBody, Path};
+use crate::extract::{Command, Creation, Id, NoBody, Path, Show};
+use crate::fresh::MinPosition;
 use crate::problem::Result;
+use crate::read::Read;
 use crate::schema::Price;
 use crate::scope::{needs, needs_all};
 
@@ -21,6 +24,7 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(needs(order::PLACE, routes!(draft)))
         .routes(needs(order::PLACE, routes!(add_line)))
+        .routes(needs(order::READ, routes!(show_line)))
         .routes(needs(order::PLACE, routes!(set_quantity, remove_line)))
         .routes(needs(order::PLACE, routes!(apply_discount)))
         .routes(needs(order::PLACE, routes!(set_shipping)))
@@ -82,7 +86,7 @@ struct EditConfirmation {
 #[utoipa::path(post, path = "/api/ecommerce/orders/drafts", tag = "order",
     request_body = NewDraft, responses(Created))]
 async fn draft(Creation(cx, body): Creation<NewDraft>) -> Result<Created> {
-    let outcome = order::draft(&cx, body.customer_id, body.currency.into(), body.reference).await?;
+    let outcome = order::draft(cx, body.customer_id, body.currency.into(), body.reference).await?;
     Ok(Created::at(ORDERS, outcome))
 }
 
@@ -90,7 +94,14 @@ async fn draft(Creation(cx, body): Creation<NewDraft>) -> Result<Created> {
 #[utoipa::path(post, path = "/api/ecommerce/orders/{id}/lines", tag = "order",
     params(Id<OrderId>), request_body = OrderLine, responses(Created))]
 async fn add_line(Path(of): Path<Id<OrderId>>, Creation(cx, body): Creation<OrderLine>) -> Result<Created> {
-    Ok(Created::at(ORDERS, order::add_line(&cx, of.id, body.into()).await?))
+    Ok(Created::at(format!("{ORDERS}/{}/lines", of.id), order::add_line(cx, of.id, body.into()).await?))
+}
+
+/// Show a line: as it stands, and as a draft or an open edit has it.
+#[utoipa::path(get, path = "/api/ecommerce/orders/{id}/lines/{line}", tag = "order",
+    params(OfLine, MinPosition), responses((status = 200, body = LineView)))]
+async fn show_line(read: Read, Path(of): Path<OfLine>, Show(fresh): Show) -> Result<Shown<LineView>> {
+    read.one::<Orders>(of.id, &fresh).await?.part(|order| order.line(of.line))
 }
 
 /// Set how many of a line are wanted.
@@ -99,7 +110,7 @@ async fn add_line(Path(of): Path<Id<OrderId>>, Creation(cx, body): Creation<Orde
 async fn set_quantity(Path(of): Path<OfLine>, Command(cx, body): Command<LineQuantity>) -> Result<Done> {
     let [total, tax] = [body.total, body.tax].map(|price| price.map(Into::into));
     let change = Change::SetQuantity { line: of.line, quantity: body.quantity, total, tax };
-    Ok(Done(order::change(&cx, of.id, change).await?))
+    Ok(Done(order::change(cx, of.id, change).await?))
 }
 
 /// Take a line out of a draft or an open edit.
@@ -111,7 +122,7 @@ async fn set_quantity(Path(of): Path<OfLine>, Command(cx, body): Command<LineQua
     responses(Done)
 )]
 async fn remove_line(Path(of): Path<OfLine>, Command(cx, _): Command<NoBody>) -> Result<Done> {
-    Ok(Done(order::change(&cx, of.id, Change::RemoveLine { line: of.line }).await?))
+    Ok(Done(order::change(cx, of.id, Change::RemoveLine { line: of.line }).await?))
 }
 
 /// Take an amount off the whole order; 0 takes the discount away.
@@ -121,14 +132,14 @@ async fn apply_discount(
     Path(of): Path<Id<OrderId>>,
     Command(cx, body): Command<DiscountBody>,
 ) -> Result<Done> {
-    Ok(Done(order::change(&cx, of.id, Change::Discount(body.into())).await?))
+    Ok(Done(order::change(cx, of.id, Change::Discount(body.into())).await?))
 }
 
 /// Set how the order is sent, and what that costs.
 #[utoipa::path(post, path = "/api/ecommerce/orders/{id}/shipping", tag = "order",
     params(Id<OrderId>), request_body = ShippingBody, responses(Done))]
 async fn set_shipping(Path(of): Path<Id<OrderId>>, Command(cx, body): Command<ShippingBody>) -> Result<Done> {
-    Ok(Done(order::change(&cx, of.id, Change::Shipping(body.into())).await?))
+    Ok(Done(order::change(cx, of.id, Change::Shipping(body.into())).await?))
 }
 
 /// Set the tax on a line or on the whole order.
@@ -136,14 +147,14 @@ async fn set_shipping(Path(of): Path<Id<OrderId>>, Command(cx, body): Command<Sh
     params(Id<OrderId>), request_body = OrderTax, responses(Done))]
 async fn set_tax(Path(of): Path<Id<OrderId>>, Command(cx, body): Command<OrderTax>) -> Result<Done> {
     let change = Change::Tax { line: body.line, amount: body.amount.into() };
-    Ok(Done(order::change(&cx, of.id, change).await?))
+    Ok(Done(order::change(cx, of.id, change).await?))
 }
 
 /// Place a draft.
 #[utoipa::path(post, path = "/api/ecommerce/orders/{id}/place", tag = "order",
     params(Id<OrderId>), request_body = PlacingBody, responses(Done))]
 async fn place(Path(of): Path<Id<OrderId>>, Command(cx, body): Command<PlacingBody>) -> Result<Done> {
-    Ok(Done(order::place(&cx, of.id, body.into()).await?))
+    Ok(Done(order::place(cx, of.id, body.into()).await?))
 }
 
 /// Begin to change an order that is placed.
@@ -155,7 +166,7 @@ async fn place(Path(of): Path<Id<OrderId>>, Command(cx, body): Command<PlacingBo
     responses(Done)
 )]
 async fn begin_edit(Path(of): Path<Id<OrderId>>, Command(cx, _): Command<NoBody>) -> Result<Done> {
-    Ok(Done(order::change(&cx, of.id, Change::BeginEdit).await?))
+    Ok(Done(order::change(cx, of.id, Change::BeginEdit).await?))
 }
 
 /// Let an edit hold: what it costs more must have been paid.
@@ -166,7 +177,7 @@ async fn confirm_edit(
     Command(cx, body): Command<EditConfirmation>,
 ) -> Result<Done> {
     let change = Change::ConfirmEdit { totals_hash: body.totals_hash };
-    Ok(Done(order::change(&cx, of.id, change).await?))
+    Ok(Done(order::change(cx, of.id, change).await?))
 }
 
 /// Leave the order as it was before the edit.
@@ -178,5 +189,5 @@ async fn confirm_edit(
     responses(Done)
 )]
 async fn abandon_edit(Path(of): Path<Id<OrderId>>, Command(cx, _): Command<NoBody>) -> Result<Done> {
-    Ok(Done(order::change(&cx, of.id, Change::AbandonEdit).await?))
+    Ok(Done(order::change(cx, of.id, Change::AbandonEdit).await?))
 }

@@ -5,6 +5,7 @@ use commands::commerce::order::{self, Step};
 use domain::commerce::order::{CarrierFact, CarrierFactKind};
 use domain::ids::{FulfilmentId, OrderId};
 use domain::kernel::microseconds;
+use projections::commerce::order::{FulfilmentView, Orders};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -12,15 +13,18 @@ use utoipa_axum::routes;
 
 use super::ORDERS;
 use super::body::UnitsBody;
-use crate::answer::{Created, Done};
+use crate::answer::{Created, Done, Shown};
 use crate::app::App;
-use crate::extract::{Command, Creation, Id, NoBody, Path};
+use crate::extract::{Command, Creation, Id, NoBody, Path, Show};
+use crate::fresh::MinPosition;
 use crate::problem::Result;
+use crate::read::Read;
 use crate::scope::needs;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(needs(order::MANAGE, routes!(fulfil)))
+        .routes(needs(order::READ, routes!(show_fulfilment)))
         .routes(needs(order::MANAGE, routes!(ship)))
         .routes(needs(order::MANAGE, routes!(deliver)))
         .routes(needs(order::MANAGE, routes!(cancel_fulfilment)))
@@ -73,7 +77,19 @@ struct CarrierNews {
 async fn fulfil(Path(of): Path<Id<OrderId>>, Creation(cx, body): Creation<NewFulfilment>) -> Result<Created> {
     let lines = body.lines.into_iter().map(Into::into).collect();
     let step = Step::Fulfil { lines, override_unpaid: body.override_unpaid };
-    Ok(Created::at(ORDERS, order::handle(&cx, of.id, step).await?))
+    Ok(Created::at(format!("{ORDERS}/{}/fulfilments", of.id), order::handle(cx, of.id, step).await?))
+}
+
+/// Show a parcel.
+#[utoipa::path(get, path = "/api/ecommerce/orders/{id}/fulfilments/{fulfilment}", tag = "order",
+    params(OfFulfilment, MinPosition), responses((status = 200, body = FulfilmentView)))]
+async fn show_fulfilment(
+    read: Read,
+    Path(of): Path<OfFulfilment>,
+    Show(fresh): Show,
+) -> Result<Shown<FulfilmentView>> {
+    let order = read.one::<Orders>(of.id, &fresh).await?;
+    order.part(|order| order.fulfilments.into_iter().find(|parcel| parcel.id == of.fulfilment))
 }
 
 /// Hand a parcel to its carrier.
@@ -82,7 +98,7 @@ async fn fulfil(Path(of): Path<Id<OrderId>>, Creation(cx, body): Creation<NewFul
 async fn ship(Path(of): Path<OfFulfilment>, Command(cx, body): Command<Shipment>) -> Result<Done> {
     let Shipment { carrier, tracking } = body;
     let step = Step::Ship { fulfilment: of.fulfilment, carrier, tracking };
-    Ok(Done(order::handle(&cx, of.id, step).await?))
+    Ok(Done(order::handle(cx, of.id, step).await?))
 }
 
 /// Say that a parcel has arrived.
@@ -95,7 +111,7 @@ async fn ship(Path(of): Path<OfFulfilment>, Command(cx, body): Command<Shipment>
 )]
 async fn deliver(Path(of): Path<OfFulfilment>, Command(cx, _): Command<NoBody>) -> Result<Done> {
     let step = Step::Deliver { fulfilment: of.fulfilment };
-    Ok(Done(order::handle(&cx, of.id, step).await?))
+    Ok(Done(order::handle(cx, of.id, step).await?))
 }
 
 /// Unpack a parcel that was not shipped.
@@ -108,7 +124,7 @@ async fn deliver(Path(of): Path<OfFulfilment>, Command(cx, _): Command<NoBody>) 
 )]
 async fn cancel_fulfilment(Path(of): Path<OfFulfilment>, Command(cx, _): Command<NoBody>) -> Result<Done> {
     let step = Step::CancelFulfilment { fulfilment: of.fulfilment };
-    Ok(Done(order::handle(&cx, of.id, step).await?))
+    Ok(Done(order::handle(cx, of.id, step).await?))
 }
 
 /// Record what a carrier says.
@@ -120,5 +136,5 @@ async fn record_carrier_fact(
 ) -> Result<Done> {
     let CarrierNews { kind, at, fulfilment, tracking } = body;
     let fact = CarrierFact { kind, at: microseconds(at), fulfilment, tracking };
-    Ok(Done(order::handle(&cx, of.id, Step::CarrierFact(fact)).await?))
+    Ok(Done(order::handle(cx, of.id, Step::CarrierFact(fact)).await?))
 }

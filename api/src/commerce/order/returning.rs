@@ -3,6 +3,7 @@
 use commands::commerce::order::{self, Change, Step};
 use domain::commerce::order::Condition;
 use domain::ids::{LineId, OrderId, ReturnId};
+use projections::commerce::order::{Orders, ReturnView};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -10,16 +11,19 @@ use utoipa_axum::routes;
 
 use super::ORDERS;
 use super::body::UnitsBody;
-use crate::answer::{Created, Done};
+use crate::answer::{Created, Done, Shown};
 use crate::app::App;
-use crate::extract::{Command, Creation, Id, Path};
+use crate::extract::{Command, Creation, Id, Path, Show};
+use crate::fresh::MinPosition;
 use crate::openapi::KeyRequired;
 use crate::problem::Result;
+use crate::read::Read;
 use crate::scope::needs;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(needs(order::PLACE, routes!(request_return)))
+        .routes(needs(order::READ, routes!(show_return)))
         .routes(needs(order::MANAGE, routes!(receive_return)))
         .routes(needs(order::MANAGE, routes!(dismiss_return)))
 }
@@ -70,7 +74,15 @@ async fn request_return(
 ) -> Result<Created> {
     let lines = body.lines.into_iter().map(Into::into).collect();
     let change = Change::RequestReturn { lines, reason: body.reason };
-    Ok(Created::at(ORDERS, order::change(&cx, of.id, change).await?))
+    Ok(Created::at(format!("{ORDERS}/{}/returns", of.id), order::change(cx, of.id, change).await?))
+}
+
+/// Show what comes back together.
+#[utoipa::path(get, path = "/api/ecommerce/orders/{id}/returns/{return}", tag = "order",
+    params(OfReturn, MinPosition), responses((status = 200, body = ReturnView)))]
+async fn show_return(read: Read, Path(of): Path<OfReturn>, Show(fresh): Show) -> Result<Shown<ReturnView>> {
+    let order = read.one::<Orders>(of.id, &fresh).await?;
+    order.part(|order| order.returns.into_iter().find(|back| back.id == of.return_id))
 }
 
 /// Receive returned units: what they cost is given back.
@@ -82,7 +94,7 @@ async fn receive_return(
 ) -> Result<Done> {
     let ReturnReceipt { line, quantity, condition } = body;
     let step = Step::ReceiveReturn { return_id: of.return_id, line, quantity, condition };
-    Ok(Done(order::handle(&cx, of.id, step).await?))
+    Ok(Done(order::handle(cx, of.id, step).await?))
 }
 
 /// Expect no more of a return.
@@ -93,5 +105,5 @@ async fn dismiss_return(
     Command(cx, body): Command<ReturnDismissal>,
 ) -> Result<Done> {
     let step = Step::DismissReturn { return_id: of.return_id, reason: body.reason };
-    Ok(Done(order::handle(&cx, of.id, step).await?))
+    Ok(Done(order::handle(cx, of.id, step).await?))
 }

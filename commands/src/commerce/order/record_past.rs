@@ -9,7 +9,7 @@ use tracing::instrument;
 
 use super::{HISTORY, MANAGE, PLACE};
 use crate::ids::payment_of;
-use crate::{Act, Context, Error, InTurn, Outcome, Refused, Result};
+use crate::{Act, Context, Error, On, Outcome, Refused, Result};
 
 /// An order as a source knows it; its ids are made from what the source calls it.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +27,7 @@ pub struct PastOrder {
 /// # Errors
 /// Any of [`Error`].
 #[instrument(name = "order.record_past", skip_all, fields(order.id = %past.order))]
-pub async fn record_past(cx: &Context, past: PastOrder) -> Result<Outcome> {
+pub async fn record_past(cx: Context, past: PastOrder) -> Result<Outcome> {
     [PLACE, MANAGE, HISTORY].iter().try_for_each(|scope| cx.must(scope))?;
     let at = cx.effective_at.unwrap_or_else(|| cx.now());
     let terms = past.contents.terms().map_err(|no| Error::Refused(Refused::by("commerce.order", &no)))?;
@@ -61,9 +61,10 @@ pub async fn record_past(cx: &Context, past: PastOrder) -> Result<Outcome> {
     ]);
 
     const NAME: &str = "order.record_past";
-    let order_itself = InTurn::<Order>::new(order, NAME, happened).once();
+    // Most likely new, and nobody will ask for them soon.
+    let order_itself = On::<Order>::in_turn(order, NAME, happened).supposed_new().not_kept();
     let paid = vec![PaymentCommand::Record { order, amount, at }];
-    let paid = InTurn::<Payment>::new(payment, NAME, paid).once();
+    let paid = On::<Payment>::in_turn(payment, NAME, paid).supposed_new().not_kept();
     let acts: [&dyn Act; 2] = [&order_itself, &paid];
     cx.execute_all(if amount.is_zero() { &acts[..1] } else { &acts }).await
 }

@@ -1,7 +1,6 @@
 //! When a payment asks for money to be held, taken or let go, the gateway is asked.
 //!
-//! Every call carries our own id as its key, so asking again is never paying again. No answer is recorded as
-//! unknown; then the same question is asked again at the times of `POLLS`, until there is an answer.
+//! A buyer waits at first, so the first questions for what is not known come soon.
 
 use std::sync::Arc;
 
@@ -17,9 +16,9 @@ use domain::money::Money;
 
 use crate::act::Instruction;
 use crate::effect::Effect;
-use crate::effect::next_poll;
+use crate::effect::finance::{ask_again, asked_again, said};
 use crate::ids::checkout_of;
-use crate::port::payment::{Authorisation, Authorise, Capture, GatewayError, PaymentGateway, Void};
+use crate::port::payment::{Authorisation, Authorise, Capture, PaymentGateway, Void};
 
 /// Effect `ask_gateway_when_payment_asks`.
 pub struct AskGatewayWhenPaymentAsks {
@@ -38,9 +37,7 @@ impl Effect for AskGatewayWhenPaymentAsks {
 
     async fn perform(&self, event: &Recorded) -> Result<Vec<Instruction>, Unreadable> {
         use PaymentEvent as E;
-        let (Some(happened), Ok(payment)) = (event.of::<Payment>()?, event.id.parse()) else {
-            return Ok(vec![]);
-        };
+        let Some((payment, happened)) = event.happened_to::<Payment>()? else { return Ok(vec![]) };
         Ok(match happened {
             E::AttemptStarted { attempt, amount, method, .. } => {
                 vec![self.authorise(event, payment, *attempt, *amount, method).await]
@@ -53,10 +50,9 @@ impl Effect for AskGatewayWhenPaymentAsks {
             E::LateObservation { fact: Fact::Authorised, attempt: Some(attempt), reference, .. } => {
                 vec![self.void(payment, *attempt, reference).await]
             }
-            E::OutcomeUnknown { attempt, operation, .. } => next_poll(TimeDelta::zero())
-                .map(|after| Instruction::remind(key(*attempt, *operation), after))
-                .into_iter()
-                .collect(),
+            E::OutcomeUnknown { attempt, operation, .. } => {
+                ask_again(key(*attempt, *operation), TimeDelta::zero()).into_iter().collect()
+            }
             _ => vec![],
         })
     }
@@ -67,10 +63,10 @@ impl Effect for AskGatewayWhenPaymentAsks {
         key: &str,
         due_at: DateTime<Utc>,
     ) -> Result<Vec<Instruction>, Unreadable> {
-        let (
-            Some(PaymentEvent::OutcomeUnknown { order, attempt, operation, amount, charge, method }),
-            Ok(payment),
-        ) = (cause.of::<Payment>()?, cause.id.parse())
+        let Some((
+            payment,
+            PaymentEvent::OutcomeUnknown { order, attempt, operation, amount, charge, method },
+        )) = cause.happened_to::<Payment>()?
         else {
             return Ok(vec![]);
         };
@@ -82,21 +78,11 @@ impl Effect for AskGatewayWhenPaymentAsks {
             }
             Operation::Void => self.void(payment, *attempt, charge).await,
         };
-        let still_unknown = Instruction::to::<Payment>(
-            payment,
-            PaymentCommand::RecordUnknown { attempt: *attempt, operation: *operation },
-        );
-        if answer != still_unknown {
-            return Ok(vec![answer]);
-        }
-        match next_poll(due_at - cause.recorded_at) {
-            Some(after) => Ok(vec![Instruction::remind(key, after)]),
-            None => {
-                tracing::error!(payment.id = %payment, key, "the gateway does not say what became of this; ask it");
-                let unresolved = CheckoutCommand::RecordPaymentUnresolved;
-                Ok(vec![Instruction::to::<Checkout>(checkout_of(*order), unresolved)])
-            }
-        }
+        let unknown = PaymentCommand::RecordUnknown { attempt: *attempt, operation: *operation };
+        let unknown = Instruction::to::<Payment>(payment, unknown);
+        let unresolved = CheckoutCommand::RecordPaymentUnresolved;
+        let unresolved = Instruction::to::<Checkout>(checkout_of(*order), unresolved);
+        Ok(asked_again(answer, &unknown, (key, due_at - cause.recorded_at), unresolved))
     }
 }
 
@@ -119,17 +105,15 @@ impl AskGatewayWhenPaymentAsks {
     ) -> Instruction {
         let ask =
             Authorise { workspace: event.workspace, payment, attempt, amount, method: method.to_owned() };
-        let command = match self.gateway.authorise(&ask).await {
-            Ok(answer) => answered(attempt, answer),
-            Err(GatewayError::Rejected(code)) => PaymentCommand::RecordDeclined {
+        let command = match said(self.gateway.authorise(&ask).await) {
+            Some(Ok(answer)) => answered(attempt, answer),
+            Some(Err(code)) => PaymentCommand::RecordDeclined {
                 attempt,
                 code,
                 class: DeclineClass::Config,
                 advice: Advice::FixConfiguration,
             },
-            Err(GatewayError::Unknown(_) | GatewayError::Unavailable(_)) => {
-                PaymentCommand::RecordUnknown { attempt, operation: Operation::Authorise }
-            }
+            None => PaymentCommand::RecordUnknown { attempt, operation: Operation::Authorise },
         };
         Instruction::to::<Payment>(payment, command)
     }
@@ -142,30 +126,26 @@ impl AskGatewayWhenPaymentAsks {
         capture: CaptureId,
         amount: Money,
     ) -> Instruction {
-        let command =
-            match self.gateway.capture(&Capture { charge: charge.to_owned(), capture, amount }).await {
-                Ok(captured) => PaymentCommand::RecordCaptured {
-                    capture,
-                    amount: captured.amount,
-                    fee: captured.fee,
-                    psp_ref: captured.psp_ref,
-                },
-                Err(GatewayError::Rejected(code)) => PaymentCommand::RecordCaptureFailed { capture, code },
-                Err(GatewayError::Unknown(_) | GatewayError::Unavailable(_)) => {
-                    PaymentCommand::RecordUnknown { attempt, operation: Operation::Capture { capture } }
-                }
-            };
+        let ask = Capture { charge: charge.to_owned(), capture, amount };
+        let command = match said(self.gateway.capture(&ask).await) {
+            Some(Ok(captured)) => PaymentCommand::RecordCaptured {
+                capture,
+                amount: captured.amount,
+                fee: captured.fee,
+                psp_ref: captured.psp_ref,
+            },
+            Some(Err(code)) => PaymentCommand::RecordCaptureFailed { capture, code },
+            None => PaymentCommand::RecordUnknown { attempt, operation: Operation::Capture { capture } },
+        };
         Instruction::to::<Payment>(payment, command)
     }
 
     async fn void(&self, payment: PaymentId, attempt: AttemptId, charge: &str) -> Instruction {
         let psp_ref = charge.to_owned();
-        let command = match self.gateway.void(&Void { charge: psp_ref.clone() }).await {
-            Ok(()) => PaymentCommand::RecordVoided { psp_ref },
-            Err(GatewayError::Rejected(code)) => PaymentCommand::RecordVoidFailed { psp_ref, code },
-            Err(GatewayError::Unknown(_) | GatewayError::Unavailable(_)) => {
-                PaymentCommand::RecordUnknown { attempt, operation: Operation::Void }
-            }
+        let command = match said(self.gateway.void(&Void { charge: psp_ref.clone() }).await) {
+            Some(Ok(())) => PaymentCommand::RecordVoided { psp_ref },
+            Some(Err(code)) => PaymentCommand::RecordVoidFailed { psp_ref, code },
+            None => PaymentCommand::RecordUnknown { attempt, operation: Operation::Void },
         };
         Instruction::to::<Payment>(payment, command)
     }

@@ -1,7 +1,6 @@
 //! When a refund is sent, the gateway is asked to give the money back.
 //!
-//! The refund's id is the key of the call, so asking again never refunds again; where the gateway said no and a person
-//! tries once more, it is a call of its own. Where it says nothing for long, a person is to look.
+//! Where the gateway said no and a person tries once more, it is a call of its own. Where it says nothing for long, a person is to look.
 
 use std::sync::Arc;
 
@@ -14,8 +13,8 @@ use domain::money::Money;
 
 use crate::act::Instruction;
 use crate::effect::Effect;
-use crate::effect::next_poll;
-use crate::port::payment::{self, GatewayError, PaymentGateway};
+use crate::effect::finance::{ask_again, asked_again, said};
+use crate::port::payment::{self, PaymentGateway};
 
 /// Effect `ask_gateway_when_refund_is_sent`.
 pub struct AskGatewayWhenRefundIsSent {
@@ -33,20 +32,15 @@ impl Effect for AskGatewayWhenRefundIsSent {
     }
 
     async fn perform(&self, event: &Recorded) -> Result<Vec<Instruction>, Unreadable> {
-        let (Some(happened), Ok(refund)) = (event.of::<Refund>()?, event.id.parse()) else {
-            return Ok(vec![]);
-        };
+        let Some((refund, happened)) = event.happened_to::<Refund>()? else { return Ok(vec![]) };
         Ok(match happened {
             RefundEvent::Sent { amount, charge, .. } => {
-                vec![Instruction::to::<Refund>(refund, self.ask(refund, charge, 1, *amount).await)]
+                vec![self.ask(refund, charge, 1, *amount).await]
             }
             RefundEvent::Resent { amount, charge, attempt, .. } => {
-                vec![Instruction::to::<Refund>(refund, self.ask(refund, charge, *attempt, *amount).await)]
+                vec![self.ask(refund, charge, *attempt, *amount).await]
             }
-            RefundEvent::OutcomeUnknown { .. } => next_poll(TimeDelta::zero())
-                .map(|after| Instruction::remind(refund, after))
-                .into_iter()
-                .collect(),
+            RefundEvent::OutcomeUnknown { .. } => ask_again(refund, TimeDelta::zero()).into_iter().collect(),
             _ => vec![],
         })
     }
@@ -57,39 +51,34 @@ impl Effect for AskGatewayWhenRefundIsSent {
         key: &str,
         due_at: DateTime<Utc>,
     ) -> Result<Vec<Instruction>, Unreadable> {
-        let (Some(RefundEvent::OutcomeUnknown { amount, charge, attempt, .. }), Ok(refund)) =
-            (cause.of::<Refund>()?, cause.id.parse())
+        let Some((refund, RefundEvent::OutcomeUnknown { amount, charge, attempt, .. })) =
+            cause.happened_to::<Refund>()?
         else {
             return Ok(vec![]);
         };
-        match self.ask(refund, charge, *attempt, *amount).await {
-            RefundCommand::RecordUnknown => match next_poll(due_at - cause.recorded_at) {
-                Some(after) => Ok(vec![Instruction::remind(key, after)]),
-                None => {
-                    tracing::error!(refund.id = %refund, "the gateway does not say what became of this; ask it");
-                    Ok(vec![Instruction::to::<Refund>(refund, RefundCommand::RecordUnresolved)])
-                }
-            },
-            command => Ok(vec![Instruction::to::<Refund>(refund, command)]),
-        }
+        let answer = self.ask(refund, charge, *attempt, *amount).await;
+        let unknown = Instruction::to::<Refund>(refund, RefundCommand::RecordUnknown);
+        let unresolved = Instruction::to::<Refund>(refund, RefundCommand::RecordUnresolved);
+        Ok(asked_again(answer, &unknown, (key, due_at - cause.recorded_at), unresolved))
     }
 }
 
 impl AskGatewayWhenRefundIsSent {
-    async fn ask(&self, refund: RefundId, charge: &str, attempt: u32, amount: Money) -> RefundCommand {
+    async fn ask(&self, refund: RefundId, charge: &str, attempt: u32, amount: Money) -> Instruction {
         let ask = payment::Refund { charge: charge.to_owned(), refund, attempt, amount };
-        match self.gateway.refund(&ask).await {
-            Ok(refunded) => RefundCommand::RecordSucceeded { psp_ref: refunded.psp_ref },
-            Err(GatewayError::Rejected(code)) => RefundCommand::RecordFailed { code, review: true },
-            Err(GatewayError::Unknown(_) | GatewayError::Unavailable(_)) => RefundCommand::RecordUnknown,
-        }
+        let command = match said(self.gateway.refund(&ask).await) {
+            Some(Ok(refunded)) => RefundCommand::RecordSucceeded { psp_ref: refunded.psp_ref },
+            Some(Err(code)) => RefundCommand::RecordFailed { code, review: true },
+            None => RefundCommand::RecordUnknown,
+        };
+        Instruction::to::<Refund>(refund, command)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effect::POLLS;
+    use crate::effect::finance::POLLS;
     use crate::port::payment::fake::{FakeGateway, Fault};
     use domain::ids::{OrderId, PaymentId};
     use domain::money::Currency;

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::identity::subject::{Subject, SubjectCommand, SubjectEvent};
 use domain::kernel::{Decider, Recorded, Unreadable};
-use domain::pii::{SubjectId, Whose};
+use domain::pii::Whose;
 
 use crate::act::Instruction;
 use crate::effect::Effect;
@@ -52,8 +52,9 @@ impl Effect for DestroyKeysWhenSubjectIsErased {
 
 impl DestroyKeysWhenSubjectIsErased {
     async fn destroy(&self, event: &Recorded, waited: TimeDelta) -> Result<Vec<Instruction>, Unreadable> {
-        let Some(SubjectEvent::Erased { classes, .. }) = event.of::<Subject>()? else { return Ok(vec![]) };
-        let subject: SubjectId = event.id_as()?;
+        let Some((subject, SubjectEvent::Erased { classes, .. })) = event.happened_to::<Subject>()? else {
+            return Ok(vec![]);
+        };
         match self.vault.destroy(&Whose::new(event.workspace, subject.clone()), classes).await {
             Ok(()) => {
                 let destroyed = SubjectCommand::RecordKeysDestroyed { classes: classes.clone() };
@@ -105,7 +106,7 @@ mod tests {
 
     fn recorded() -> Vec<Instruction> {
         let command = SubjectCommand::RecordKeysDestroyed { classes: classes() };
-        vec![Instruction::to::<Subject>(CustomerId::from_uuid(Uuid::from_u128(1)), command)]
+        vec![Instruction::to::<Subject>(CustomerId::from_uuid(Uuid::from_u128(1)).into(), command)]
     }
 
     #[tokio::test]
@@ -140,7 +141,10 @@ mod tests {
     #[tokio::test]
     async fn nothing_follows_from_what_is_not_erased() {
         let effect = DestroyKeysWhenSubjectIsErased { vault: Arc::new(FakeVault::default()) };
-        let told = Recorded::example::<Subject>("cus_x", &SubjectEvent::KeysDestroyed { classes: classes() });
+        let told = Recorded::example::<Subject>(
+            CustomerId::from_uuid(Uuid::from_u128(1)),
+            &SubjectEvent::KeysDestroyed { classes: classes() },
+        );
         assert_eq!(effect.perform(&told).await.unwrap(), []);
     }
 }

@@ -31,9 +31,7 @@ impl Process for DoWhatCheckoutAsks {
 
     fn react(&self, event: &Recorded) -> Result<Vec<Instruction>, Unreadable> {
         use {CheckoutCommand as Tell, CheckoutEvent as E};
-        let (Some(asked), Ok(checkout)) = (event.of::<Checkout>()?, event.id.parse::<CheckoutId>()) else {
-            return Ok(vec![]);
-        };
+        let Some((checkout, asked)) = event.happened_to::<Checkout>()? else { return Ok(vec![]) };
         let at = event.recorded_at;
         Ok(match asked {
             E::ReservationRequested { order, units, expires_at } => {
@@ -48,7 +46,7 @@ impl Process for DoWhatCheckoutAsks {
                     at,
                 });
                 vec![
-                    Instruction::to::<Stock>(&units.stock, reserve)
+                    Instruction::to::<Stock>(units.stock.clone(), reserve)
                         .then(tell(checkout, Tell::RecordReserved { line }))
                         .or(move |no| {
                             tell(checkout, Tell::RecordReservationRefused { line, reason: no.code.clone() })
@@ -59,7 +57,7 @@ impl Process for DoWhatCheckoutAsks {
                 let line = units.line;
                 let commit = StockCommand::Commit { reservation: units.reservation, at };
                 vec![
-                    Instruction::to::<Stock>(&units.stock, commit)
+                    Instruction::to::<Stock>(units.stock.clone(), commit)
                         .then(tell(checkout, Tell::RecordCommitted { line }))
                         .or(move |no| {
                             tell(checkout, Tell::RecordCommitRefused { line, reason: no.code.clone() })
@@ -80,24 +78,24 @@ impl Process for DoWhatCheckoutAsks {
                     expires_at: *expires_at,
                 };
                 let start = PaymentCommand::StartAttempt { attempt, method: Some(method.clone()), at };
-                let start = Instruction::to::<Payment>(payment, start).or(move |no| {
+                let start = Instruction::to::<Payment>(*payment, start).or(move |no| {
                     let (class, code) = (DeclineClass::Soft, no.code.clone());
                     tell(checkout, Tell::RecordDeclined { attempt, class, code })
                 });
                 // The payment is there already for a second attempt.
-                let create = (*nth == 1).then(|| Instruction::to::<Payment>(payment, create));
+                let create = (*nth == 1).then(|| Instruction::to::<Payment>(*payment, create));
                 create.into_iter().chain([start]).collect()
             }
             E::CaptureRequested { payment, amount, .. } => {
                 let capture = CaptureId::from_uuid(Uuid::new_v5(&event.event_id, b"capture"));
                 let take = PaymentCommand::Capture { capture, amount: *amount, at };
                 vec![
-                    Instruction::to::<Payment>(payment, take)
+                    Instruction::to::<Payment>(*payment, take)
                         .or(move |no| tell(checkout, Tell::RecordCaptureFailed { code: no.code.clone() })),
                 ]
             }
             E::VoidRequested { payment, .. } => {
-                vec![Instruction::to::<Payment>(payment, PaymentCommand::Cancel).or(move |no| {
+                vec![Instruction::to::<Payment>(*payment, PaymentCommand::Cancel).or(move |no| {
                     match no.code.as_str() {
                         // There never was one, so it holds nothing.
                         "payment/unknown" => tell(checkout, Tell::RecordVoided),
@@ -121,8 +119,8 @@ impl Process for DoWhatCheckoutAsks {
                 let (payment, authorised, captured) = (*payment, *amount, *amount);
                 let taken = OrderCommand::RecordPayment { payment, authorised, captured };
                 vec![
-                    Instruction::to::<Order>(order, taken),
-                    Instruction::to::<Refund>(refund, request)
+                    Instruction::to::<Order>(*order, taken),
+                    Instruction::to::<Refund>(*refund, request)
                         .or(move |no| tell(checkout, Tell::RecordRefundFailed { code: no.code.clone() })),
                 ]
             }
@@ -137,7 +135,7 @@ impl Process for DoWhatCheckoutAsks {
                     Basis::Captured => order::Basis::Captured,
                     Basis::Free => order::Basis::Free,
                 };
-                let confirm = Instruction::to::<Order>(order, OrderCommand::Confirm { basis })
+                let confirm = Instruction::to::<Order>(*order, OrderCommand::Confirm { basis })
                     .then(tell(checkout, Tell::RecordConfirmed))
                     .or(move |no| tell(checkout, Tell::RecordConfirmRefused { reason: no.code.clone() }));
                 reserved
@@ -148,7 +146,7 @@ impl Process for DoWhatCheckoutAsks {
                         quantity: units.quantity,
                     })
                     .chain(covered)
-                    .map(|command| Instruction::to::<Order>(order, command))
+                    .map(|command| Instruction::to::<Order>(*order, command))
                     .chain([confirm])
                     .collect()
             }
@@ -162,7 +160,7 @@ impl Process for DoWhatCheckoutAsks {
                 };
                 let how = OrderClosure::Cancelled;
                 vec![
-                    Instruction::to::<Order>(order, OrderCommand::Cancel { reason })
+                    Instruction::to::<Order>(*order, OrderCommand::Cancel { reason })
                         .then(tell(checkout, Tell::RecordOrderClosed { how }))
                         .or(move |no| tell(checkout, Tell::RecordCloseRefused { reason: no.code.clone() })),
                 ]
@@ -170,7 +168,7 @@ impl Process for DoWhatCheckoutAsks {
             E::ExpireRequested { order, at } => {
                 let how = OrderClosure::Expired;
                 vec![
-                    Instruction::to::<Order>(order, OrderCommand::Expire { at: *at })
+                    Instruction::to::<Order>(*order, OrderCommand::Expire { at: *at })
                         .then(tell(checkout, Tell::RecordOrderClosed { how }))
                         .or(move |no| tell(checkout, Tell::RecordCloseRefused { reason: no.code.clone() })),
                 ]
@@ -192,7 +190,7 @@ fn release(checkout: CheckoutId, units: &Units, committed: bool) -> Instruction 
     } else {
         StockCommand::Release { reservation }
     };
-    Instruction::to::<Stock>(&units.stock, give_up)
+    Instruction::to::<Stock>(units.stock.clone(), give_up)
         .then(tell(checkout, CheckoutCommand::RecordReleased { line }))
         .or(move |no| match no.code.as_str() {
             "stock/unknown_reservation" => tell(checkout, CheckoutCommand::RecordReleased { line }),

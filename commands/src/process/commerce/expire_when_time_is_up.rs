@@ -5,7 +5,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::commerce::checkout::{Checkout, CheckoutCommand, CheckoutEvent};
 use domain::commerce::stock::{Stock, StockCommand, StockEvent};
-use domain::ids::ReservationId;
 use domain::kernel::{Decider, Recorded, Unreadable};
 
 use crate::act::Instruction;
@@ -49,17 +48,18 @@ impl Process for ExpireWhenTimeIsUp {
     fn due(
         &self,
         cause: &Recorded,
-        key: &str,
+        _key: &str,
         due_at: DateTime<Utc>,
     ) -> Result<Vec<Instruction>, Unreadable> {
-        if cause.of::<Checkout>()?.is_some() {
-            return Ok(vec![Instruction::to::<Checkout>(key, CheckoutCommand::Expire { at: due_at })]);
+        if let Some((checkout, _)) = cause.happened_to::<Checkout>()? {
+            return Ok(vec![Instruction::to::<Checkout>(checkout, CheckoutCommand::Expire { at: due_at })]);
         }
-        Ok(match key.parse::<ReservationId>() {
-            Ok(reservation) => {
-                vec![Instruction::to::<Stock>(&cause.id, StockCommand::Expire { reservation, at: due_at })]
+        Ok(match cause.happened_to::<Stock>()? {
+            Some((stock, StockEvent::Reserved(reserved))) => {
+                let expire = StockCommand::Expire { reservation: reserved.reservation, at: due_at };
+                vec![Instruction::to::<Stock>(stock, expire)]
             }
-            Err(_) => vec![],
+            _ => vec![],
         })
     }
 }
@@ -72,7 +72,7 @@ fn remind(event: &Recorded, key: impl ToString, at: DateTime<Utc>) -> Instructio
 mod tests {
     use super::*;
     use domain::commerce::stock::Reservation;
-    use domain::ids::{LineId, OrderId};
+    use domain::ids::{LineId, OrderId, ReservationId};
     use uuid::Uuid;
 
     const POOL: &str = "LAMP@main";
@@ -103,7 +103,7 @@ mod tests {
         let expire = StockCommand::Expire { reservation: reservation(), at: due_at };
         assert_eq!(
             ExpireWhenTimeIsUp.due(&reserved(), &reservation().to_string(), due_at),
-            Ok(vec![Instruction::to::<Stock>(POOL, expire)])
+            Ok(vec![Instruction::to::<Stock>(POOL.parse().unwrap(), expire)])
         );
     }
 

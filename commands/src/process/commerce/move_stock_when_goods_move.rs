@@ -2,7 +2,6 @@
 
 use domain::commerce::order::{Condition, Order, OrderEvent, ReservedUnits};
 use domain::commerce::stock::{self, Stock, StockCommand};
-use domain::ids::OrderId;
 use domain::kernel::{Decider, Recorded, Unreadable};
 
 use crate::act::Instruction;
@@ -21,16 +20,14 @@ impl Process for MoveStockWhenGoodsMove {
     }
 
     fn react(&self, event: &Recorded) -> Result<Vec<Instruction>, Unreadable> {
-        let (Some(happened), Ok(order)) = (event.of::<Order>()?, event.id.parse::<OrderId>()) else {
-            return Ok(vec![]);
-        };
+        let Some((order, happened)) = event.happened_to::<Order>()? else { return Ok(vec![]) };
         Ok(match happened {
             OrderEvent::Shipped { fulfilment, stock, .. } => stock
                 .iter()
                 .map(|units| {
                     let (reservation, quantity) = (units.reservation, i64::from(units.quantity));
                     let ship = StockCommand::Ship { reservation, fulfilment: *fulfilment, quantity };
-                    Instruction::to::<Stock>(&units.stock, ship)
+                    Instruction::to::<Stock>(units.stock.clone(), ship)
                 })
                 .collect(),
             OrderEvent::LinesCancelled { released, .. }
@@ -51,7 +48,7 @@ impl Process for MoveStockWhenGoodsMove {
                         Condition::Damaged => stock::Condition::Damaged,
                     },
                 };
-                vec![Instruction::to::<Stock>(pool, back)]
+                vec![Instruction::to::<Stock>(pool.clone(), back)]
             }
             _ => vec![],
         })
@@ -62,14 +59,14 @@ impl Process for MoveStockWhenGoodsMove {
 fn release(units: &ReservedUnits) -> Instruction {
     let (pool, reservation) = (units.stock.clone(), units.reservation);
     let give_up = StockCommand::ReleaseCommitted { reservation, quantity: i64::from(units.quantity) };
-    Instruction::to::<Stock>(&units.stock, give_up)
-        .or(move |_| Instruction::to::<Stock>(&pool, StockCommand::Release { reservation }))
+    Instruction::to::<Stock>(pool.clone(), give_up)
+        .or(move |_| Instruction::to::<Stock>(pool.clone(), StockCommand::Release { reservation }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::ids::{FulfilmentId, LineId, ReservationId, ReturnId, StockId};
+    use domain::ids::{FulfilmentId, LineId, OrderId, ReservationId, ReturnId, StockId};
     use domain::money::{Currency, Money};
     use uuid::Uuid;
 

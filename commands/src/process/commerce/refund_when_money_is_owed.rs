@@ -27,16 +27,14 @@ impl Process for RefundWhenMoneyIsOwed {
     }
 
     fn react(&self, event: &Recorded) -> Result<Vec<Instruction>, Unreadable> {
-        if let Some(PaymentEvent::LateObservation {
-            order, fact: Fact::Captured, amount: Some(amount), ..
-        }) = event.of::<Payment>()?
-            && let Ok(payment) = event.id.parse()
+        if let Some((
+            payment,
+            PaymentEvent::LateObservation { order, fact: Fact::Captured, amount: Some(amount), .. },
+        )) = event.happened_to::<Payment>()?
         {
             return Ok(request(event, payment, *order, *amount, Reason::LateCapture, vec![]));
         }
-        let (Some(happened), Ok(order)) = (event.of::<Order>()?, event.id.parse::<OrderId>()) else {
-            return Ok(vec![]);
-        };
+        let Some((order, happened)) = event.happened_to::<Order>()? else { return Ok(vec![]) };
         let payment = payment_of(order);
         Ok(match happened {
             OrderEvent::LinesCancelled { refund, .. } | OrderEvent::EditConfirmed { refund, .. } => {

@@ -2,7 +2,6 @@
 
 use domain::commerce::cart::{Cart, CartCommand};
 use domain::commerce::order::{CancelReason, Order, OrderEvent};
-use domain::ids::OrderId;
 use domain::kernel::{Decider, Recorded, Unreadable};
 
 use crate::act::Instruction;
@@ -23,23 +22,21 @@ impl Process for ReopenCartWhenOrderComesToNothing {
     fn react(&self, event: &Recorded) -> Result<Vec<Instruction>, Unreadable> {
         use CancelReason::{OutOfStock, PaymentFailed};
         // What a person cancelled is not wanted any more.
-        let (
-            Some(
-                OrderEvent::Cancelled { cart: Some(cart), reason: OutOfStock | PaymentFailed, .. }
-                | OrderEvent::Expired { cart: Some(cart), .. },
-            ),
-            Ok(order),
-        ) = (event.of::<Order>()?, event.id.parse::<OrderId>())
+        let Some((
+            order,
+            OrderEvent::Cancelled { cart: Some(cart), reason: OutOfStock | PaymentFailed, .. }
+            | OrderEvent::Expired { cart: Some(cart), .. },
+        )) = event.happened_to::<Order>()?
         else {
             return Ok(vec![]);
         };
-        Ok(vec![Instruction::to::<Cart>(cart, CartCommand::Reopen { order })])
+        Ok(vec![Instruction::to::<Cart>(*cart, CartCommand::Reopen { order })])
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::ids::CartId;
+    use domain::ids::{CartId, OrderId};
     use domain::money::{Currency, Money};
     use uuid::Uuid;
 

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use domain::commerce::checkout::{Beginning, Checkout, CheckoutCommand, CheckoutLine};
 use domain::commerce::order::{Order, OrderEvent, Settlement};
-use domain::ids::{OrderId, ReservationId};
+use domain::ids::ReservationId;
 use domain::kernel::{Decider, Recorded, Unreadable};
 use uuid::Uuid;
 
@@ -29,9 +29,7 @@ impl Process for StartCheckoutWhenOrderIsPlaced {
     }
 
     fn react(&self, event: &Recorded) -> Result<Vec<Instruction>, Unreadable> {
-        let (Some(OrderEvent::Placed(placed)), Ok(order)) =
-            (event.of::<Order>()?, event.id.parse::<OrderId>())
-        else {
+        let Some((order, OrderEvent::Placed(placed))) = event.happened_to::<Order>()? else {
             return Ok(vec![]);
         };
         if placed.settlement != Settlement::Checkout {
@@ -65,7 +63,7 @@ mod tests {
     use super::*;
     use chrono::{DateTime, Utc};
     use domain::commerce::order::{Contents, Item, Placed};
-    use domain::ids::{CustomerId, LineId};
+    use domain::ids::{CustomerId, LineId, OrderId};
     use domain::money::{Currency, Money};
 
     fn placed(settlement: Settlement) -> Recorded {

@@ -5,7 +5,7 @@ use domain::commerce::order::{Order, OrderEvent};
 use domain::commerce::stock::{Stock, StockEvent};
 use domain::finance::payment::{DeclineClass, Payment, PaymentEvent};
 use domain::finance::refund::{Refund, RefundEvent};
-use domain::ids::OrderId;
+use domain::ids::{OrderId, RefundId};
 use domain::kernel::{Decider, Recorded, Unreadable};
 
 use crate::act::Instruction;
@@ -27,14 +27,16 @@ impl Process for TellCheckoutWhatHappened {
     fn react(&self, event: &Recorded) -> Result<Vec<Instruction>, Unreadable> {
         let told = match event.of::<Payment>()? {
             Some(happened) => of_payment(happened),
-            None => match (event.of::<Refund>()?, event.of::<Order>()?, event.of::<Stock>()?) {
-                (Some(happened), ..) => of_refund(event, happened),
-                (_, Some(happened), _) => of_order(event, happened),
-                (.., Some(StockEvent::Expired { order, line, .. })) => {
-                    Some((*order, CheckoutCommand::RecordReservationExpired { line: *line }))
+            None => {
+                match (event.happened_to::<Refund>()?, event.happened_to::<Order>()?, event.of::<Stock>()?) {
+                    (Some((refund, happened)), ..) => of_refund(refund, happened),
+                    (_, Some((order, happened)), _) => of_order(happened).map(|fact| (order, fact)),
+                    (.., Some(StockEvent::Expired { order, line, .. })) => {
+                        Some((*order, CheckoutCommand::RecordReservationExpired { line: *line }))
+                    }
+                    _ => None,
                 }
-                _ => None,
-            },
+            }
         };
         Ok(told
             .into_iter()
@@ -70,7 +72,7 @@ fn of_payment(happened: &PaymentEvent) -> Told {
     })
 }
 
-fn of_refund(event: &Recorded, happened: &RefundEvent) -> Told {
+fn of_refund(refund: RefundId, happened: &RefundEvent) -> Told {
     use {CheckoutCommand as C, RefundEvent as E};
     let (order, fact) = match happened {
         E::Succeeded { order, .. } => (*order, C::RecordRefunded),
@@ -80,25 +82,23 @@ fn of_refund(event: &Recorded, happened: &RefundEvent) -> Told {
         _ => return None,
     };
     // Other refunds of the order are none of the checkout's business.
-    (event.id == undoing_refund_of(order).to_string()).then_some((order, fact))
+    (refund == undoing_refund_of(order)).then_some((order, fact))
 }
 
-fn of_order(event: &Recorded, happened: &OrderEvent) -> Told {
+fn of_order(happened: &OrderEvent) -> Option<CheckoutCommand> {
     let how = match happened {
         OrderEvent::Cancelled { .. } => OrderClosure::Cancelled,
         OrderEvent::Expired { .. } => OrderClosure::Expired,
-        OrderEvent::Confirmed { .. } => {
-            return Some((event.id.parse().ok()?, CheckoutCommand::RecordConfirmed));
-        }
+        OrderEvent::Confirmed { .. } => return Some(CheckoutCommand::RecordConfirmed),
         _ => return None,
     };
-    Some((event.id.parse().ok()?, CheckoutCommand::RecordOrderClosed { how }))
+    Some(CheckoutCommand::RecordOrderClosed { how })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::ids::{AttemptId, PaymentId, RefundId};
+    use domain::ids::{AttemptId, PaymentId};
     use domain::money::{Currency, Money};
     use uuid::Uuid;
 

@@ -4,7 +4,6 @@
 use domain::commerce::order::{Order, OrderCommand};
 use domain::finance::payment::{Payment, PaymentCommand, PaymentEvent};
 use domain::finance::refund::{Refund, RefundCommand, RefundEvent, RefundFact};
-use domain::ids::RefundId;
 use domain::kernel::{Decider, Recorded, Unreadable};
 
 use crate::act::Instruction;
@@ -24,18 +23,14 @@ impl Process for PayRefundOut {
 
     fn react(&self, event: &Recorded) -> Result<Vec<Instruction>, Unreadable> {
         if let Some(PaymentEvent::RefundAllotted { refund, charge, .. }) = event.of::<Payment>()? {
-            return Ok(vec![Instruction::to::<Refund>(
-                refund,
-                RefundCommand::Send { charge: charge.clone() },
-            )]);
+            let send = RefundCommand::Send { charge: charge.clone() };
+            return Ok(vec![Instruction::to::<Refund>(*refund, send)]);
         }
-        let (Some(happened), Ok(refund)) = (event.of::<Refund>()?, event.id.parse::<RefundId>()) else {
-            return Ok(vec![]);
-        };
+        let Some((refund, happened)) = event.happened_to::<Refund>()? else { return Ok(vec![]) };
         Ok(match happened {
             RefundEvent::Approved { payment, amount, .. } => {
                 let allot = PaymentCommand::AllotRefund { refund, amount: *amount };
-                vec![Instruction::to::<Payment>(payment, allot).or(move |refused| {
+                vec![Instruction::to::<Payment>(*payment, allot).or(move |refused| {
                     let code = refused.code.clone();
                     Instruction::to::<Refund>(refund, RefundCommand::RecordFailed { code, review: true })
                 })]
@@ -45,21 +40,21 @@ impl Process for PayRefundOut {
             | RefundEvent::LateObservation { payment, order, amount, fact: RefundFact::Succeeded, .. } => {
                 let record = OrderCommand::RecordRefund { refund, payment: *payment, amount: *amount };
                 vec![
-                    Instruction::to::<Payment>(payment, PaymentCommand::SettleRefund { refund }),
-                    Instruction::to::<Order>(order, record),
+                    Instruction::to::<Payment>(*payment, PaymentCommand::SettleRefund { refund }),
+                    Instruction::to::<Order>(*order, record),
                 ]
             }
             // The payment first: what the order asks for next finds its money there.
             RefundEvent::Failed { payment, order, .. } | RefundEvent::Cancelled { payment, order, .. } => {
                 vec![
-                    Instruction::to::<Payment>(payment, PaymentCommand::ReleaseRefund { refund }),
-                    Instruction::to::<Order>(order, OrderCommand::EndRefund { refund }),
+                    Instruction::to::<Payment>(*payment, PaymentCommand::ReleaseRefund { refund }),
+                    Instruction::to::<Order>(*order, OrderCommand::EndRefund { refund }),
                 ]
             }
             RefundEvent::Reversed { payment, order, .. } => {
                 vec![
-                    Instruction::to::<Payment>(payment, PaymentCommand::ReverseRefund { refund }),
-                    Instruction::to::<Order>(order, OrderCommand::ReverseRefund { refund }),
+                    Instruction::to::<Payment>(*payment, PaymentCommand::ReverseRefund { refund }),
+                    Instruction::to::<Order>(*order, OrderCommand::ReverseRefund { refund }),
                 ]
             }
             _ => vec![],
@@ -71,7 +66,7 @@ impl Process for PayRefundOut {
 mod tests {
     use super::*;
     use crate::Refused;
-    use domain::ids::{OrderId, PaymentId};
+    use domain::ids::{OrderId, PaymentId, RefundId};
     use domain::kernel::Kind;
     use domain::money::{Currency, Money};
     use uuid::Uuid;

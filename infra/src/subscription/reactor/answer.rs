@@ -2,10 +2,9 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use commands::{Context, Error, Fault, Instruction};
+use commands::{Backoff, Context, Error, Fault, Instruction};
 use domain::kernel::Recorded;
 use futures::FutureExt;
 use projections::runtime::said;
@@ -13,7 +12,7 @@ use uuid::Uuid;
 
 use super::change::Change;
 use super::{Reactor, Task};
-use crate::subscription::halving::TRIES;
+use crate::subscription::halving::{PAUSES, TRIES};
 use crate::subscription::{Host, standing};
 
 /// Does what follows; what is to be written once it is done. An event that is held back is only parked.
@@ -75,6 +74,7 @@ fn why(error: &Error) -> String {
 
 /// The event that set a deadline. It is in the log, so it is waited for until the log answers.
 async fn cause_of(host: &Host, position: i64) -> Arc<Recorded> {
+    let mut backoff = Backoff::new(PAUSES);
     loop {
         match host.log.store().pick(&[position]).await {
             Ok(mut events) => {
@@ -87,7 +87,7 @@ async fn cause_of(host: &Host, position: i64) -> Arc<Recorded> {
                 tracing::warn!(error = %error, position, "the cause of a deadline cannot be read yet")
             }
         }
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        backoff.wait().await;
     }
 }
 
@@ -133,11 +133,10 @@ async fn instruct(
                 Instruction::Act { act, then, fallback } => {
                     let store = host.log.store().clone();
                     let mut cx =
-                        Context::internal(store, host.clock.clone(), cause.workspace, reactor.actor())
-                            .identified(id);
+                        Context::internal(store, host.clock.clone(), cause.workspace, reactor.actor());
                     cx.correlation = correlation;
                     cx.causation = Some(cause.event_id);
-                    match execute(host, reactor.name(), &cx, &*act).await {
+                    match execute(host, reactor.name(), || cx.identified(id), &*act).await {
                         Ok(()) => {
                             next = then.map(|then| *then);
                             id = Uuid::new_v5(&id, b"then");
@@ -165,11 +164,16 @@ async fn instruct(
 
 /// Executes, patiently: what cannot be tried now is tried again, with the same id. Who has lost against others is as
 /// little to blame as who finds no database.
-async fn execute(host: &Host, name: &str, cx: &Context, act: &dyn commands::Act) -> Result<(), Error> {
-    let mut pause = Duration::from_millis(10);
+async fn execute(
+    host: &Host,
+    name: &str,
+    cx: impl Fn() -> Context,
+    act: &dyn commands::Act,
+) -> Result<(), Error> {
+    let mut backoff = Backoff::new(PAUSES);
     let mut tries = 0;
     loop {
-        match cx.execute_all(&[act]).await {
+        match cx().execute_all(&[act]).await {
             Ok(_) => return Ok(()),
             Err(Error::Conflict { .. }) => {}
             Err(Error::Unavailable(source)) => {
@@ -178,7 +182,6 @@ async fn execute(host: &Host, name: &str, cx: &Context, act: &dyn commands::Act)
             Err(Error::Internal(_)) if tries + 1 < TRIES => tries += 1,
             Err(error) => return Err(error),
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(1));
+        backoff.wait().await;
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use commands::Backoff;
 use domain::kernel::Recorded;
 use projections::{Failure, Projector, Schema};
 use sqlx::{Connection, PgConnection};
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::subscription::batch::{WAITS_BEHIND, keys_of, sort_out};
 use crate::subscription::checkpoint::Moved;
-use crate::subscription::halving::{self, Part, Sink, fault};
+use crate::subscription::halving::{self, PAUSES, Part, Sink, fault};
 use crate::subscription::parked::Parked;
 
 /// How long a shortage of the database is waited out.
@@ -113,7 +114,7 @@ impl Sink for Shadow<'_> {
     async fn write(&mut self, part: &Part) -> Result<Moved, Failure> {
         let (apply, wait) = sort_out(&*self.fold.view, &mut self.fold.parked, &part.events)?;
         let until = Instant::now() + PATIENCE;
-        let mut pause = Duration::from_millis(10);
+        let mut backoff = Backoff::new(PAUSES);
         while let Err(failure) = self.apply(&apply).await {
             // What has taken hours is not given up for a disk that is full for a minute. With the connection, all is
             // lost.
@@ -123,8 +124,7 @@ impl Sink for Shadow<'_> {
                 return Err(failure);
             }
             self.fold.view.rolled_back();
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(1));
+            backoff.wait().await;
         }
         self.fold.view.committed();
         let waits = wait.into_iter().map(|(event, keys)| (event, keys, WAITS_BEHIND.to_owned()));

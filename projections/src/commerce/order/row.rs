@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::commerce::order::{
-    Basis, CancelReason, CarrierFact, Condition, Contents, Counters, FulfilledLine, FulfilmentStatus, Line,
-    Observed, PaymentStatus, Phase, ReturnStatus, Settlement, Units,
+    Basis, CancelReason, CarrierFact, Condition, Contents, Counters, FulfilledLine, FulfilmentStatus, Item,
+    Line, Observed, PaymentStatus, Phase, ReturnStatus, Settlement, Units,
 };
 use domain::ids::{CustomerId, FulfilmentId, LineId, OrderId, PaymentId, RefundId, ReturnId};
 use domain::money::{Currency, Money};
@@ -67,6 +67,16 @@ pub struct OrderView {
     pub closed_at: Option<DateTime<Utc>>,
 }
 
+impl OrderView {
+    /// One of its lines.
+    #[must_use]
+    pub fn line(self, id: LineId) -> Option<LineView> {
+        let line = self.lines.into_iter().find(|of| of.line.line == id);
+        let draft = self.draft.and_then(|draft| draft.contents.lines.into_iter().find(|of| of.line == id));
+        (line.is_some() || draft.is_some()).then_some(LineView { line, draft })
+    }
+}
+
 /// A line of an order, and what became of its units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OrderLineView {
@@ -74,6 +84,15 @@ pub struct OrderLineView {
     #[schema(inline)]
     pub line: Line,
     pub units: Counters,
+}
+
+/// A line as it stands, and as a draft or an open edit has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = OrderLineState)]
+pub struct LineView {
+    /// None of one that an open edit adds.
+    pub line: Option<OrderLineView>,
+    pub draft: Option<Item>,
 }
 
 /// What is being ordered, and what it comes to.

@@ -70,7 +70,7 @@ async fn ready(base: &Base, workspace: WorkspaceId, file: &Path, scopes: &[&str]
     {
         return Ok(());
     }
-    let key = issue(&base.context(workspace, "demo"), "demo", scopes.iter().copied(), None).await?;
+    let key = issue(base.context(workspace, "demo"), "demo", scopes.iter().copied(), None).await?;
     write(file, &key.reveal())
 }
 

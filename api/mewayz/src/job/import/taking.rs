@@ -72,12 +72,15 @@ pub async fn take(
         .map_ok(|page| stream::iter(page).map(Ok))
         .try_flatten()
         .map(|row: anyhow::Result<Row>| {
-            let (cx, source) = (cx.clone(), source.clone());
+            let source = source.clone();
             async move {
                 match row? {
                     Row::Told(told) => Ok(told),
                     // A task of its own, so that rows are made ready on every core.
-                    Row::Unknown(unknown) => tokio::spawn(unknown.send(cx, source)).await?,
+                    Row::Unknown(unknown) => {
+                        let cx = cx.identified(source.command(unknown.line));
+                        tokio::spawn(unknown.send(cx, source)).await?
+                    }
                 }
             }
         })
@@ -138,13 +141,12 @@ const SHIFTED: &str = "rows were put in or taken out here or above: it is not ta
 const STOPPED: &str = "the import has stopped; run it again, and it goes on where it was";
 
 impl Unknown {
-    async fn send(self, cx: Context, source: Arc<Source>) -> anyhow::Result<Told> {
+    async fn send(self, mut cx: Context, source: Arc<Source>) -> anyhow::Result<Told> {
         let Self { line, content, purchase } = self;
-        let mut cx = cx.identified(source.command(line));
         cx.correlation = cx.command_id;
         cx.request_hash = content;
         cx.effective_at = Some(purchase.at());
-        let taken = match record_past(&cx, past_order(&source, line, &purchase)).await {
+        let taken = match record_past(cx, past_order(&source, line, &purchase)).await {
             Ok(outcome) if outcome.replayed => Taken::Known,
             Ok(outcome) => {
                 let paid = u64::from(!purchase.amount.is_zero());

@@ -128,8 +128,7 @@ impl Life<'_> {
         if fate == Fate::Packed {
             return Ok(None);
         }
-        let seen = self.look_after(&packed).await?;
-        let Some(parcel) = seen["fulfilments"][0]["id"].as_str() else { return Ok(None) };
+        let Some(parcel) = packed["id"].as_str() else { return Ok(None) };
         let shipment = json!({ "carrier": "Parcel Post", "tracking": tracking });
         if self.step("ship", &format!("fulfilments/{parcel}/ship"), shipment).await?.is_none() {
             return Ok(None);
@@ -155,8 +154,7 @@ impl Life<'_> {
         let one = json!({ "line": line["line"], "quantity": 1 });
         let body = json!({ "lines": [one], "reason": "It does not fit" });
         let Some(asked) = self.step("return", "returns", body).await? else { return Ok(None) };
-        let seen = self.look_after(&asked).await?;
-        let Some(back) = seen["returns"][0]["id"].as_str() else { return Ok(None) };
+        let Some(back) = asked["id"].as_str() else { return Ok(None) };
         let condition = if self.plan.number.is_multiple_of(5) { "damaged" } else { "good" };
         let body = json!({ "line": line["line"], "quantity": 1, "condition": condition });
         if self.step("receive", &format!("returns/{back}/receive"), body).await?.is_some() {
@@ -194,12 +192,6 @@ impl Life<'_> {
 
     async fn look(&self) -> anyhow::Result<Value> {
         self.client.read(&format!("{}?min_position={}", self.at, self.client.newest())).await
-    }
-
-    /// As it is after a command.
-    async fn look_after(&self, done: &Value) -> anyhow::Result<Value> {
-        let position = done["position"].as_str().unwrap_or_default();
-        self.client.read(&format!("{}?min_position={position}", self.at)).await
     }
 }
 
