@@ -239,12 +239,21 @@ pub enum Instruction {
 }
 
 impl Instruction {
-    /// A command on one aggregate. Another's id does not do:
+    /// A command on one aggregate:
+    ///
+    /// ```
+    /// # use commands::Instruction;
+    /// # use domain::commerce::cart::{Cart, CartCommand};
+    /// fn give_up(cart: domain::ids::CartId) -> Instruction {
+    ///     Instruction::to::<Cart>(cart, CartCommand::Abandon)
+    /// }
+    /// ```
+    ///
+    /// Another's id does not do:
     ///
     /// ```compile_fail,E0308
-    /// use commands::Instruction;
-    /// use domain::commerce::cart::{Cart, CartCommand};
-    ///
+    /// # use commands::Instruction;
+    /// # use domain::commerce::cart::{Cart, CartCommand};
     /// fn give_up(order: domain::ids::OrderId) -> Instruction {
     ///     Instruction::to::<Cart>(order, CartCommand::Abandon)
     /// }

@@ -45,9 +45,15 @@ impl fmt::Display for Actor {
 /// What is known of a command before it is looked at. Acting takes it: its id is the idempotency key, so a second
 /// command with it would get the outcome stored for the first.
 ///
-/// ```compile_fail,E0382
-/// use domain::commerce::cart::{Cart, CartCommand};
+/// ```
+/// # use domain::commerce::cart::{Cart, CartCommand};
+/// async fn once(cx: commands::Context, cart: domain::ids::CartId) -> commands::Result<commands::Outcome> {
+///     cx.execute::<Cart>(cart, CartCommand::Abandon).await
+/// }
+/// ```
 ///
+/// ```compile_fail,E0382
+/// # use domain::commerce::cart::{Cart, CartCommand};
 /// async fn twice(cx: commands::Context, cart: domain::ids::CartId) -> commands::Result<commands::Outcome> {
 ///     cx.execute::<Cart>(cart, CartCommand::Abandon).await?;
 ///     cx.execute::<Cart>(cart, CartCommand::Abandon).await
