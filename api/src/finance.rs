@@ -1,6 +1,9 @@
-//! Finance: money taken and given back, over HTTP.
+//! Finance: money taken and given back, and the books, over HTTP.
 
 mod currency;
+mod ledger_account;
+mod ledger_entry;
+mod ledger_transaction;
 mod payment;
 mod refund;
 mod webhook;
@@ -13,6 +16,9 @@ use crate::app::App;
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(currency::routes())
+        .merge(ledger_account::routes())
+        .merge(ledger_entry::routes())
+        .merge(ledger_transaction::routes())
         .merge(payment::routes())
         .merge(refund::routes())
         .merge(webhook::routes())

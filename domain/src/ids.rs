@@ -3,11 +3,15 @@
 //! The text form is the TypeID specification's: a prefix of 2 to 5 lower-case letters, `_`, and the UUID's 128
 //! bits in 26 characters of Crockford's base 32 (lower case, no i, l, o, u; the first is 0 to 7).
 
+mod ledger;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use ledger::{LedgerAccountId, NotALedgerAccount};
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const LENGTH: usize = 26;
@@ -145,6 +149,8 @@ typed_id! {
     /// One capture of an authorised payment.
     CaptureId = "cap";
     RefundId = "rfnd";
+    /// A transaction of the ledger.
+    LedgerTransactionId = "ltx";
     /// A checkout: the process that takes one order from placed to confirmed.
     CheckoutId = "chk";
 }

@@ -60,6 +60,15 @@ pub(crate) fn stock_id() -> Object {
         .build()
 }
 
+/// An account of the ledger.
+pub(crate) fn ledger_account() -> Object {
+    text()
+        .pattern(Some("^[a-z0-9][a-z0-9_-]*(:[a-z0-9][a-z0-9_-]*){0,7}@[A-Z]{3}$"))
+        .max_length(Some(132))
+        .examples([json!("psp:gateway:clearing@USD")])
+        .build()
+}
+
 /// A currency that is known: what was withdrawn still stands in what was written down.
 pub(crate) fn currency() -> Object {
     currencies("A code of ISO 4217; `GET /api/currencies` tells what is behind it.", |_| true)

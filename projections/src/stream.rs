@@ -64,7 +64,7 @@ pub trait StreamView: Send + Sync + 'static {
 
 impl<I> Stem<I> {
     /// Of a row that begins with this event.
-    fn of<A: Decider<Id = I>>(first: &Recorded) -> Result<Self, Unreadable> {
+    pub(crate) fn of<A: Decider<Id = I>>(first: &Recorded) -> Result<Self, Unreadable> {
         Ok(Self {
             workspace_id: first.workspace,
             id: first.id_of::<A>()?,

@@ -14,6 +14,7 @@ mod hot;
 mod http;
 mod kafka;
 mod latency;
+mod ledger;
 mod load;
 mod memory;
 mod replay;
@@ -28,7 +29,8 @@ use figures::Report;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What can be measured by itself.
-const SECTIONS: [&str; 8] = ["append", "load", "hot", "replay", "cost", "latency", "http", "memory"];
+const SECTIONS: [&str; 9] =
+    ["append", "load", "hot", "ledger", "replay", "cost", "latency", "http", "memory"];
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -91,6 +93,9 @@ async fn measure() -> Result<()> {
     }
     if wanted("hot") {
         hot::measure(&server, settings, &mut report).await?;
+    }
+    if wanted("ledger") {
+        ledger::measure(&server, settings, &mut report).await?;
     }
     if wanted("replay") {
         replay::measure(&server, settings, &mut report).await?;

@@ -5,6 +5,7 @@ mod capability;
 mod cli;
 mod commerce;
 mod finance {
+    mod ledger;
     mod payment;
     mod refund;
 }
