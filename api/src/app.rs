@@ -2,19 +2,22 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
-use commands::EventStore;
 use commands::clock::Clock;
 use commands::port::Ports;
 use commands::port::payment::PaymentGateway;
 use commands::port::vault::Vault;
+use commands::{Door, EventStore};
 use sqlx::PgPool;
 
+use crate::access_token::Signer;
 use crate::key::KeyRing;
 use crate::limits::Limits;
 use crate::page::Cursors;
 use crate::platform::health::{Database, Migrations};
 use crate::port::{Dependency, Exposition, Freshness, Silent, Subscriptions};
+use crate::problem::{Problem, Result};
 use crate::turns::Turns;
 
 /// What the API is put together from.
@@ -62,17 +65,53 @@ impl Parts {
     }
 }
 
+/// What people come in by, and how they show who they are.
+pub struct People {
+    pub door: Door,
+    pub signer: Signer,
+    /// Whether what was revoked anywhere is known here.
+    pub is_fresh: Box<dyn Fn() -> bool + Send + Sync>,
+    /// What answers are given on that must not tell anything by their time.
+    pub beat: Duration,
+}
+
+impl People {
+    /// Who cannot know what was revoked lets nobody in.
+    ///
+    /// # Errors
+    /// [`Problem::unavailable`].
+    pub(crate) fn must_be_fresh(&self) -> Result<()> {
+        if (self.is_fresh)() { Ok(()) } else { Err(Problem::unavailable()) }
+    }
+}
+
 /// What all handlers share. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
     parts: Arc<Parts>,
+    people: Option<Arc<People>>,
     pub(crate) turns: Turns,
 }
 
 impl App {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts), turns: Turns::default() }
+        Self { parts: Arc::new(parts), people: None, turns: Turns::default() }
+    }
+
+    /// The same, where people can sign in and not only programs.
+    #[must_use]
+    pub fn with_people(mut self, people: People) -> Self {
+        self.people = Some(Arc::new(people));
+        self
+    }
+
+    /// What people come in by.
+    ///
+    /// # Errors
+    /// [`Problem::unavailable`], where they cannot.
+    pub fn people(&self) -> Result<&People> {
+        self.people.as_deref().ok_or_else(Problem::unavailable)
     }
 }
 

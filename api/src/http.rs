@@ -1,6 +1,8 @@
 //! HTTP: what lies between a request and a handler, and between what it says and an answer.
 
+pub mod access_token;
 pub mod answer;
+pub mod beat;
 pub(crate) mod border;
 pub(crate) mod decimal;
 pub mod extract;

@@ -7,14 +7,15 @@ pub mod app;
 pub mod commerce;
 pub mod finance;
 pub mod http;
+pub mod identity;
 pub mod intelligence;
 pub mod platform;
 pub mod port;
 pub mod routes;
 
 pub use crate::http::{
-    answer, extract, fresh, history, json, key, limits, openapi, page, problem, read, schema, scope, server,
-    text,
+    access_token, answer, beat, extract, fresh, history, json, key, limits, openapi, page, problem, read,
+    schema, scope, server, text,
 };
 use crate::http::{border, decimal, turns};
 pub use app::App;

@@ -7,13 +7,14 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 use crate::border::border;
-use crate::{commerce, finance, intelligence, openapi, platform};
+use crate::{commerce, finance, identity, intelligence, openapi, platform};
 
 /// Every context's routes.
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(commerce::routes())
         .merge(finance::routes())
+        .merge(identity::routes())
         .merge(intelligence::routes())
         .merge(platform::routes())
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
-use domain::ids::{TypedId, WorkspaceId};
+use domain::ids::{AccountId, ApiKeyId, TypedId, WorkspaceId};
 use domain::kernel::{Decider, Metadata, Sourced};
 use domain::permission::{ALL, RESERVED, allow};
 use sha2::{Digest, Sha256};
@@ -22,10 +22,14 @@ use crate::store::{EventStore, Loaded, Outcome, StreamKey, stream};
 /// How often a command decides anew because another process was faster.
 const RETRIES: u32 = 3;
 
-/// Who acts: an API key, or a part of the platform itself.
+/// Who acts: an API key, a person, or a part of the platform itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {
-    Key(domain::ids::ApiKeyId),
+    Key(ApiKeyId),
+    /// A person who is signed in.
+    Account(AccountId),
+    /// Somebody who has not said who they are.
+    Visitor,
     Process(&'static str),
     Effect(&'static str),
     Job(&'static str),
@@ -35,6 +39,8 @@ impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Key(id) => write!(f, "{id}"),
+            Self::Account(id) => write!(f, "{id}"),
+            Self::Visitor => f.write_str("visitor"),
             Self::Process(name) => write!(f, "process:{name}"),
             Self::Effect(name) => write!(f, "effect:{name}"),
             Self::Job(name) => write!(f, "cli:{name}"),
@@ -173,6 +179,32 @@ impl Context {
     /// [`Error::Forbidden`] if the actor lacks the scope.
     pub fn must(&self, scope: &str) -> Result<()> {
         if self.may(scope) { Ok(()) } else { Err(Error::Forbidden(scope.to_owned())) }
+    }
+
+    /// The same command in another workspace.
+    #[must_use]
+    pub fn elsewhere(self, workspace: WorkspaceId) -> Self {
+        Self { workspace, ..self }
+    }
+
+    /// The person who acts.
+    ///
+    /// # Errors
+    /// [`Error::PeopleOnly`] if it is none.
+    pub fn account(&self) -> Result<AccountId> {
+        match self.actor {
+            Actor::Account(account) => Ok(account),
+            _ => Err(Error::PeopleOnly),
+        }
+    }
+
+    /// What was answered to this command before, if it was.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if that was a refusal; [`Error::KeyReused`], [`Error::Unavailable`].
+    pub async fn answered(&self) -> Result<Option<Outcome>> {
+        let seen = self.store.look(Some(self.command_id), &[]).await?;
+        seen.answer.map(|(hash, outcome)| self.same_as_before(&hash, outcome)).transpose()
     }
 
     /// An aggregate of this workspace, as it is now: a fact for a command.
@@ -372,7 +404,10 @@ impl Context {
     }
 
     fn asker(&self) -> Asker {
-        if matches!(self.actor, Actor::Key(_)) { Asker::Client } else { Asker::Platform }
+        match self.actor {
+            Actor::Key(_) | Actor::Account(_) | Actor::Visitor => Asker::Client,
+            Actor::Process(_) | Actor::Effect(_) | Actor::Job(_) => Asker::Platform,
+        }
     }
 
     /// The answer of a command that was answered before.

@@ -61,6 +61,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::port::credential::fake::FakeCredentials;
     use crate::port::payment::fake::FakeGateway;
     use crate::port::vault::fake::FakeVault;
 
@@ -71,8 +72,11 @@ mod tests {
         let classes = BTreeSet::new();
         let reason = ErasureReason::Asked;
         let erased = SubjectEvent::Erased { classes, reason, requested_by: "ann".into(), approved_by: None };
-        let ports =
-            Ports { payment: Arc::new(FakeGateway::default()), vault: Arc::new(FakeVault::default()) };
+        let ports = Ports {
+            payment: Arc::new(FakeGateway::default()),
+            vault: Arc::new(FakeVault::default()),
+            credentials: Arc::new(FakeCredentials::default()),
+        };
         let effects = all(&ports);
         let mut asked = 0;
         for event in [

@@ -25,12 +25,35 @@ pub enum Error {
     /// The actor may not do this.
     #[error("this needs the scope {0}")]
     Forbidden(String),
+    /// Only a person may do this.
+    #[error("only a person who is signed in may do this, and no program")]
+    PeopleOnly,
+    /// Who asks has not shown who they are.
+    #[error("{0}")]
+    Unauthenticated(#[from] NotYou),
+    /// Who asks was wrong too often.
+    #[error("this was tried too often; wait a while")]
+    TooMany { wait: chrono::TimeDelta },
+    /// More wait for the same already than are let wait. Nothing was done.
+    #[error("too many ask for this at the moment")]
+    Busy,
     /// What it depends on does not answer. Nothing is known to have been done; repeat with the same key.
     #[error("the event store does not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The same again would fail again: what was decided cannot be stored, or what is stored cannot be read.
     #[error("a mistake of ours: what is stored cannot be read, or what was decided not be stored")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Why somebody is not taken for who they say they are. What exactly was wrong is nobody's business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotYou {
+    #[error("address and password do not belong together, or the account cannot be used")]
+    SignIn,
+    #[error("the session is over; sign in again")]
+    Session,
+    #[error("this is not the present password")]
+    Password,
 }
 
 impl Error {

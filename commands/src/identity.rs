@@ -1,5 +1,10 @@
 //! Identity.
 
+pub mod account;
 pub mod api_key;
+pub mod denial;
+pub mod email;
+pub mod password;
+pub mod session;
 pub mod subject;
 pub mod workspace;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use cqrs_es::persist::PersistedEventRepository;
 use domain::ids::WorkspaceId;
-use domain::kernel::{Event, Sourced, cqrs_es};
+use domain::kernel::{Event, Recorded, Sourced, cqrs_es};
 use moka::Entry;
 use moka::ops::compute::Op;
 use postgres_es::PostgresEventRepository;
@@ -243,6 +243,14 @@ impl EventStore {
     pub(crate) fn remember(&self, stream: StreamKey, Made { state, version, keep }: Made) {
         if keep && version > 0 {
             self.0.cache.insert(stream, Cached { state, version, doubted: false });
+        }
+    }
+
+    /// Somebody has appended this: if what is kept of its stream is behind it, it is read again before it is used.
+    pub fn heard(&self, aggregate_type: &'static str, event: &Recorded) {
+        let key = (aggregate_type, stream(event.workspace, &event.id));
+        if self.0.cache.get(&key).is_some_and(|known| known.version < event.sequence) {
+            self.doubt(&key);
         }
     }
 

@@ -145,7 +145,7 @@ macro_rules! sourced {
 /// Who did it, why, and with what: stored beside each event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metadata {
-    /// Who: `key_…` for an API key, `process:<name>`, `effect:<name>`, `cli:<job>`.
+    /// Who: `key_…` for an API key, `acc_…` for a person, `visitor` for nobody known, `process:<name>`, `effect:<name>`, `cli:<job>`.
     pub actor: String,
     /// What was asked: the command's name, e.g. `order.place`.
     pub command: String,

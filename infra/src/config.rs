@@ -86,6 +86,8 @@ pub struct Http {
     pub fresh_time: Duration,
     #[serde(deserialize_with = "none_if_empty")]
     pub cursor_key_file: Option<PathBuf>,
+    #[serde(deserialize_with = "none_if_empty")]
+    pub token_key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -125,6 +127,8 @@ pub struct Mail {
     #[serde(deserialize_with = "none_if_empty")]
     pub password: Option<Secret>,
     pub from: String,
+    /// Where people reach the platform, without a `/` at its end.
+    pub site: String,
     #[serde(rename = "timeout_ms", deserialize_with = "milliseconds")]
     pub timeout: Duration,
 }
@@ -289,6 +293,8 @@ impl Config {
         let server = self.mail.server.as_deref().is_none_or(is_host_and_port);
         layers.expect("mail.server", server, "give HOST:PORT, as in smtp.example.com:587");
         layers.expect("mail.from", smtp::is_sender(&self.mail.from), "give NAME <ADDRESS>");
+        let site = self.mail.site.starts_with("http") && !self.mail.site.ends_with('/');
+        layers.expect("mail.site", site, "give http(s)://HOST without a / at its end");
         let alone = self.mail.user.is_some() || self.mail.password.is_none();
         layers.expect("mail.password", alone, "it needs a mail.user");
 
@@ -328,6 +334,12 @@ impl Config {
     #[must_use]
     pub fn cursor_key_file(&self) -> PathBuf {
         self.http.cursor_key_file.clone().unwrap_or_else(|| self.data.join("cursor.key"))
+    }
+
+    /// The file of the key that signs access tokens.
+    #[must_use]
+    pub fn token_key_file(&self) -> PathBuf {
+        self.http.token_key_file.clone().unwrap_or_else(|| self.data.join("token.key"))
     }
 
     /// The file of the epoch keys.

@@ -8,3 +8,4 @@ pub mod log;
 pub mod relay;
 pub mod subscription;
 pub mod telemetry;
+pub mod watch;

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use commands::{Backoff, EventStore, Result};
 use domain::kernel::Recorded;
@@ -27,6 +27,8 @@ pub struct Log {
     store: EventStore,
     window: Arc<Mutex<Window>>,
     tail: watch::Receiver<i64>,
+    /// When the log was last read, with or without anything new in it.
+    heard: Arc<Mutex<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -43,7 +45,8 @@ impl Log {
     pub async fn follow(store: EventStore, stop: CancellationToken) -> Result<Self> {
         let head = store.head().await?;
         let (moved, tail) = watch::channel(head);
-        let log = Self { store, window: Arc::default(), tail };
+        let heard = Arc::new(Mutex::new(Instant::now()));
+        let log = Self { store, window: Arc::default(), tail, heard };
         tokio::spawn(log.clone().run(head, moved, stop));
         Ok(log)
     }
@@ -52,6 +55,12 @@ impl Log {
     #[must_use]
     pub fn tail(&self) -> i64 {
         *self.tail.borrow()
+    }
+
+    /// Whether the log was read within this time, so that nothing older is unknown here.
+    #[must_use]
+    pub fn is_heard(&self, within: Duration) -> bool {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < within
     }
 
     #[must_use]
@@ -102,7 +111,12 @@ impl Log {
                 }
                 () = backoff.wait() => {}
             }
-            match self.store.read(last, PAGE).await {
+            let asked = Instant::now();
+            let read = self.store.read(last, PAGE).await;
+            if read.is_ok() {
+                *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = asked;
+            }
+            match read {
                 Ok(events) if events.is_empty() => {}
                 Ok(events) => {
                     backoff.reset();

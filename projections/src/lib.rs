@@ -7,6 +7,7 @@ pub mod commerce;
 #[cfg(test)]
 mod example;
 pub mod finance;
+pub mod identity;
 pub mod intelligence;
 pub mod reading;
 pub mod runtime;
@@ -22,5 +23,8 @@ pub use view::{Contribution, RowKey, Total, Touches, Unfoldable, View};
 /// Every read model.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Projector>> {
-    [commerce::views(), finance::views(), intelligence::views()].into_iter().flatten().collect()
+    [commerce::views(), finance::views(), identity::views(), intelligence::views()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -14,6 +14,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use commands::clock::SystemClock;
 use commands::port::Ports;
+use commands::port::credential::fake::FakeCredentials;
 use commands::port::payment::fake::FakeGateway;
 use commands::port::vault::fake::FakeVault;
 use serde_json::{Value, json};
@@ -131,7 +132,11 @@ type Serving = (SocketAddr, String, DropGuard);
 async fn ours(database: &Database) -> Result<Serving> {
     let (store, stop, keys) = (database.store().await?, CancellationToken::new(), Keys::default());
     let key = keys.issue(workspace(0), &["*"]).reveal();
-    let ports = Ports { payment: Arc::new(FakeGateway::default()), vault: Arc::new(FakeVault::default()) };
+    let ports = Ports {
+        payment: Arc::new(FakeGateway::default()),
+        vault: Arc::new(FakeVault::default()),
+        credentials: Arc::new(FakeCredentials::default()),
+    };
     let app = App::new(Parts::over(store, Arc::new(SystemClock), Arc::new(keys), ports));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

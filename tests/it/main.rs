@@ -11,6 +11,8 @@ mod finance {
 }
 mod http;
 mod identity {
+    mod auth;
+    mod people;
     mod vault;
 }
 mod intelligence {
@@ -20,12 +22,14 @@ mod promises {
     mod blame;
     mod caches;
     mod crash;
+    mod enumeration;
     mod erasure;
     mod freshness;
     mod hot;
     mod idempotency;
     mod import;
     mod oversell;
+    mod people;
     mod poison;
     mod positions;
     mod projections;

@@ -10,23 +10,32 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use api::app::{App, Parts};
+use api::access_token::Signer;
+use api::app::{App, Parts, People};
 use api::limits::Limits;
 use api::port::{Freshness, Standstill, SubscriptionState, Subscriptions};
 use api::routes::{router_of, routes};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use commands::clock::{Clock, ManualClock};
+use commands::effect::identity::discard_credential_when_replaced::DiscardCredentialWhenReplaced;
+use commands::effect::identity::mail_link_when_asked::MailLinkWhenAsked;
+use commands::guesses::Guesses;
+use commands::identity::denial::Denials;
 use commands::port::Ports;
+use commands::port::credential::fake::FakeCredentials;
+use commands::port::mail::fake::{FakeHandOvers, FakeMailer};
+use commands::port::password::fake::QuickPasswords;
 use commands::port::payment::fake::FakeGateway;
 use commands::port::vault::fake::FakeVault;
-use commands::{Actor, Context, EventStore};
+use commands::{Actor, Context, Door, EventStore};
 use domain::ids::WorkspaceId;
 use infra::adapter::gateway::GatewayClient;
 use infra::gateway::{Config, Profile, Server, Webhook};
 use infra::log::Log;
 use infra::subscription::reactor::Reactor;
 use infra::subscription::{Host, checkpoint, standing};
+use infra::watch::{FRESH, watch};
 use projections::Projector;
 use sqlx::{ConnectOptions, PgPool};
 use tokio::net::TcpListener;
@@ -38,6 +47,10 @@ use crate::client::Client;
 use crate::database::TestDatabase;
 use crate::keys::Keys;
 
+/// What access tokens are signed with.
+pub const TOKEN_SEED: [u8; 32] = [7; 32];
+/// What answers are given on that must not tell anything by their time.
+const BEAT: Duration = Duration::from_millis(20);
 /// Longer than anything may take that a test waits for.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// When tests begin, unless they move the clock: the first moment of 2026.
@@ -53,6 +66,10 @@ pub struct TestApp {
     pub store: EventStore,
     pub clock: Arc<ManualClock>,
     pub keys: Keys,
+    /// What people come in by, and where their mail arrives if [`TestApp::with_people`].
+    pub door: Door,
+    pub mailer: Arc<FakeMailer>,
+    pub credentials: Arc<FakeCredentials>,
     /// Where the API answers.
     pub address: SocketAddr,
     gateway: Option<Gateway>,
@@ -75,7 +92,40 @@ struct Ground {
     listener: TcpListener,
     views: Vec<Box<dyn Projector>>,
     routes: OpenApiRouter<App>,
+    beat: Duration,
     stop: CancellationToken,
+}
+
+/// What people are served with: fakes, each in memory.
+struct PeoplesPorts {
+    store: EventStore,
+    clock: Arc<ManualClock>,
+    door: Door,
+    credentials: Arc<FakeCredentials>,
+    mailer: Arc<FakeMailer>,
+}
+
+impl PeoplesPorts {
+    fn over(store: EventStore, clock: Arc<ManualClock>) -> Self {
+        let (vault, credentials) = (Arc::new(FakeVault::default()), Arc::new(FakeCredentials::default()));
+        let door = Door {
+            denials: Arc::new(Denials::new(store.clone(), clock.clone(), vault.clone())),
+            vault,
+            credentials: credentials.clone(),
+            passwords: Arc::new(QuickPasswords),
+            guesses: Guesses::default(),
+        };
+        Self { store, clock, door, credentials, mailer: Arc::default() }
+    }
+}
+
+/// Ports to nobody: fakes, each in memory.
+fn fakes() -> Ports {
+    Ports {
+        payment: Arc::new(FakeGateway::default()),
+        vault: Arc::new(FakeVault::default()),
+        credentials: Arc::new(FakeCredentials::default()),
+    }
 }
 
 impl TestApp {
@@ -87,9 +137,30 @@ impl TestApp {
     /// With all read models, and these processes and effects.
     pub async fn reacting(reactors: Vec<Reactor>) -> Self {
         let ground = Ground::prepare().await;
-        let ports =
-            Ports { payment: Arc::new(FakeGateway::default()), vault: Arc::new(FakeVault::default()) };
-        Self::on(ground, ports, None, reactors).await
+        Self::on(ground, fakes(), None, |_| reactors).await
+    }
+
+    /// With all read models, and the mail that people get.
+    pub async fn with_people() -> Self {
+        Self::with_people_on(BEAT).await
+    }
+
+    /// The same, with answers on this beat where they must not tell anything by their time.
+    pub async fn with_people_on(beat: Duration) -> Self {
+        let ground = Ground { beat, ..Ground::prepare().await };
+        let mails = |people: &PeoplesPorts| {
+            let discards = DiscardCredentialWhenReplaced { credentials: people.door.credentials.clone() };
+            let mails = MailLinkWhenAsked {
+                store: people.store.clone(),
+                clock: people.clock.clone(),
+                door: people.door.clone(),
+                mailer: people.mailer.clone(),
+                notes: Arc::new(FakeHandOvers::default()),
+                site: "https://mewayz.example".to_owned(),
+            };
+            vec![Reactor::Effect(Box::new(discards)), Reactor::Effect(Box::new(mails))]
+        };
+        Self::on(ground, fakes(), None, mails).await
     }
 
     /// With all read models, and one more capability: its table, its view, its routes.
@@ -102,9 +173,7 @@ impl TestApp {
         sqlx::raw_sql(table).execute(&mut owner).await.expect("the table is made");
         ground.views.push(view);
         ground.routes = ground.routes.merge(routes);
-        let ports =
-            Ports { payment: Arc::new(FakeGateway::default()), vault: Arc::new(FakeVault::default()) };
-        Self::on(ground, ports, None, Vec::new()).await
+        Self::on(ground, fakes(), None, |_| Vec::new()).await
     }
 
     /// With all read models, processes and effects, and a gateway to which nothing bad happens.
@@ -121,16 +190,28 @@ impl TestApp {
         let gateway = ground.gateway(seed, faults).await;
         let address = format!("http://{}", gateway.address);
         let client = GatewayClient::new(&address, Duration::from_secs(10)).expect("an address");
-        let ports = Ports { payment: Arc::new(client), vault: Arc::new(FakeVault::default()) };
+        let ports = Ports {
+            payment: Arc::new(client),
+            vault: Arc::new(FakeVault::default()),
+            credentials: Arc::new(FakeCredentials::default()),
+        };
         let reactors = Reactor::all(&ports);
-        Self::on(ground, ports, Some(gateway), reactors).await
+        Self::on(ground, ports, Some(gateway), |_| reactors).await
     }
 
-    async fn on(ground: Ground, ports: Ports, gateway: Option<Gateway>, reactors: Vec<Reactor>) -> Self {
-        let Ground { database, clock, listener, views, routes, stop } = ground;
+    async fn on(
+        ground: Ground,
+        ports: Ports,
+        gateway: Option<Gateway>,
+        reactors: impl FnOnce(&PeoplesPorts) -> Vec<Reactor>,
+    ) -> Self {
+        let Ground { database, clock, listener, views, routes, beat, stop } = ground;
         let store = EventStore::open(database.pool.clone(), database.run.clone(), 10_000);
+        let log = Log::follow(store.clone(), stop.clone()).await.expect("the log can be read");
+        let people = PeoplesPorts::over(store.clone(), clock.clone());
+        let reactors = reactors(&people);
         let host = Host {
-            log: Log::follow(store.clone(), stop.clone()).await.expect("the log can be read"),
+            log: log.clone(),
             clock: clock.clone(),
             instance: Uuid::now_v7(),
             lease: Duration::from_secs(10),
@@ -149,12 +230,34 @@ impl TestApp {
             webhook_secret: SECRET.to_owned(),
             ..Parts::over(store.clone(), clock.clone(), Arc::new(keys.clone()), ports)
         });
+        tokio::spawn(watch(log.clone(), stop.clone()));
+        let PeoplesPorts { door, credentials, mailer, .. } = people;
+        let app = app.with_people(People {
+            door: door.clone(),
+            signer: Signer::of_seeds(&[TOKEN_SEED]).expect("a key"),
+            is_fresh: Box::new(move || log.is_heard(FRESH)),
+            beat,
+        });
         let address = listener.local_addr().expect("it is bound");
         tokio::spawn(api::server::serve(listener, router_of(routes, app).0, Limits::default(), stop.clone()));
         let key = keys.issue(workspace, &["*"]).reveal();
         let owner = Client::new(format!("http://{address}"), key, PATIENCE);
         let _working = stop.drop_guard();
-        Self { owner, workspace, store, clock, keys, address, gateway, subscriptions, _working, database }
+        Self {
+            owner,
+            workspace,
+            store,
+            clock,
+            keys,
+            door,
+            mailer,
+            credentials,
+            address,
+            gateway,
+            subscriptions,
+            _working,
+            database,
+        }
     }
 
     /// What the platform itself can do, in the same workspace.
@@ -241,6 +344,7 @@ impl Ground {
             listener: TcpListener::bind("127.0.0.1:0").await.expect("a port is free"),
             views: projections::all(),
             routes: routes(),
+            beat: BEAT,
             stop: CancellationToken::new(),
         }
     }

@@ -8,6 +8,7 @@ pub mod database;
 pub mod kafka;
 pub mod keys;
 pub mod log;
+pub mod people;
 pub mod postgres;
 pub mod process;
 pub mod shortage;

@@ -6,6 +6,7 @@ mod body;
 mod command;
 mod context;
 mod path;
+mod person;
 mod query;
 
 pub use body::NoBody;
@@ -13,6 +14,7 @@ pub(crate) use body::read as read_body;
 pub use command::{Command, Creation};
 pub(crate) use context::context;
 pub use path::{Id, Path};
+pub use person::{Device, Peer, Person, PersonCommand, PersonCreation, SteppedUp, Visit};
 pub use query::{List, NoFilter, Query, Show};
 
 use http::HeaderName;

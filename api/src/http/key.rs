@@ -26,6 +26,8 @@ use uuid::Uuid;
 const REMEMBERED: Duration = Duration::from_secs(2);
 /// How many keys are remembered.
 const MOST_REMEMBERED: u64 = 10_000;
+/// What every key begins with, and no token.
+pub const PREFIX: &str = "mw_";
 /// The characters of an id without its prefix, and of a secret.
 const ID: usize = 26;
 const SECRET: usize = 43;
@@ -68,7 +70,7 @@ impl FromStr for ShownKey {
     type Err = NotAKey;
 
     fn from_str(text: &str) -> Result<Self, NotAKey> {
-        let parts = text.strip_prefix("mw_").filter(|rest| rest.is_ascii()).ok_or(NotAKey)?;
+        let parts = text.strip_prefix(PREFIX).filter(|rest| rest.is_ascii()).ok_or(NotAKey)?;
         if parts.len() != ID + 1 + ID + 1 + SECRET {
             return Err(NotAKey);
         }

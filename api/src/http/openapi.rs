@@ -19,6 +19,8 @@ use crate::problem::{FieldError, ProblemBody};
 
 /// The name of the key's security scheme.
 pub(crate) const KEY: &str = "api_key";
+/// The name of the security scheme of what is a person's own.
+const TOKEN: &str = "access_token";
 /// Scopes that an operation uses only where the request asks for what takes them.
 pub(crate) const OPTIONAL_SCOPES: &str = "x-optional-scopes";
 const KEY_HEADER: &str = "Idempotency-Key";
@@ -60,8 +62,15 @@ pub fn completed(mut document: OpenApi) -> OpenApi {
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("mw_<workspace>_<key>_<secret>")
-        .description(Some("An API key; it decides the workspace."));
+        .description(Some(
+            "An API key, or a person's access token for a workspace; it decides the workspace.",
+        ));
     components.security_schemes.insert(KEY.into(), SecurityScheme::Http(bearer.build()).into());
+    let token = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("A person's access token, as signing in answers it; no API key."));
+    components.security_schemes.insert(TOKEN.into(), SecurityScheme::Http(token.build()).into());
     for item in document.paths.paths.values_mut() {
         let PathItem { get, post, put, patch, delete, .. } = item;
         get.iter_mut().for_each(complete);

@@ -9,7 +9,7 @@ use std::ops::Deref;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use commands::{Error, Fault};
+use commands::{Error, Fault, NotYou};
 use domain::kernel::Kind;
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -230,8 +230,28 @@ impl Problem {
             r#"Bearer realm="mewayz""#
         };
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated")
-            .saying("show an API key that may be used: Authorization: Bearer mw_…")
+            .saying("show an access token or an API key that may be used: Authorization: Bearer …")
             .with(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    }
+
+    /// A person is nowhere before they say where.
+    pub fn workspace_required() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "workspace-required")
+            .saying("switch to a workspace first: POST /api/workspaces/{id}/switch")
+    }
+
+    /// Whoever finds somebody signed in shall not take over what is theirs.
+    pub fn step_up_required() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "step-up-required")
+            .saying("show once more who you are, POST /api/auth/step-up, and repeat this within ten minutes")
+    }
+
+    /// Whoever was wrong so often may be somebody else.
+    fn too_many_attempts(wait: chrono::TimeDelta) -> Self {
+        let seconds = wait.num_seconds().max(0) + 1;
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts")
+            .saying("this was tried too often; wait as long as Retry-After says, or have a link sent by mail")
+            .with(RETRY_AFTER, HeaderValue::from(seconds))
     }
 
     /// What its operator has suspended takes no commands; what it holds stays readable.
@@ -347,6 +367,18 @@ impl From<Error> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused").saying(detail)
             }
             Error::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "forbidden").saying(detail),
+            Error::PeopleOnly => Self::new(StatusCode::FORBIDDEN, "people-only").saying(detail),
+            Error::Unauthenticated(NotYou::Password) => {
+                Self::new(StatusCode::FORBIDDEN, "password-wrong").saying(detail)
+            }
+            Error::Unauthenticated(not_you) => {
+                let code = if not_you == NotYou::SignIn { "sign-in-failed" } else { "session-over" };
+                Self::new(StatusCode::UNAUTHORIZED, code)
+                    .saying(detail)
+                    .with(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="mewayz""#))
+            }
+            Error::TooMany { wait } => Self::too_many_attempts(wait),
+            Error::Busy => Self::unavailable(),
             Error::Internal(source) => {
                 tracing::error!(error = chain(&*source), "a request has met a mistake of ours: {source}");
                 Self::internal()

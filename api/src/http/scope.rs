@@ -16,7 +16,6 @@ use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt as _};
 
 use crate::app::App;
 use crate::openapi::{KEY, OPTIONAL_SCOPES};
-use crate::problem::{Problem, Result};
 
 /// What a route asks of a key.
 #[derive(Debug, Clone)]
@@ -26,16 +25,26 @@ struct Scopes {
     optional: &'static [&'static str],
 }
 
+/// Why nobody gets in.
+pub(crate) enum NotNarrowed {
+    /// A scope that is needed is not among those of whoever asks.
+    Lacks(&'static str),
+    /// The route does not say what it needs.
+    Unpublished,
+}
+
 /// Leaves a request's context the scopes that its route publishes.
 ///
 /// # Errors
-/// `forbidden` if the needed one is not among those of the key.
-pub(crate) fn narrow(cx: &mut Context, of_route: &Extensions) -> Result<()> {
+/// [`NotNarrowed`].
+pub(crate) fn narrow(cx: &mut Context, of_route: &Extensions) -> Result<(), NotNarrowed> {
     let Some(Scopes { needed, optional }) = of_route.get() else {
         tracing::error!("this route does not say which scope it needs");
-        return Err(Problem::internal());
+        return Err(NotNarrowed::Unpublished);
     };
-    needed.iter().try_for_each(|scope| cx.must(scope))?;
+    if let Some(lacking) = needed.iter().find(|scope| !cx.may(scope)) {
+        return Err(NotNarrowed::Lacks(lacking));
+    }
     let published = optional.iter().filter(|scope| cx.may(scope)).chain(needed.iter());
     let scopes: BTreeSet<String> = published.map(|scope| (*scope).to_owned()).collect();
     cx.scopes = Arc::new(scopes);

@@ -33,6 +33,7 @@ use tower::ServiceExt;
 
 use self::guard::Guard;
 use self::places::{Place, Places};
+use crate::extract::Peer;
 use crate::limits::Limits;
 
 /// What an HTTP/2 connection begins with.
@@ -123,8 +124,10 @@ async fn connection(
     let is_http2 = first == PREFACE;
     let framing = Framing::default();
     let io = TokioIo::new(Guard::new(stream, first, is_http2, framing.clone(), &limits));
+    let peer = Peer(place.peer);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(framing.clone());
+        request.extensions_mut().insert(peer);
         router.clone().oneshot(request.map(Body::new))
     });
     let ended = if is_http2 {

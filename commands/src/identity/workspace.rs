@@ -1,11 +1,13 @@
 //! Acting on workspaces.
 
+use domain::identity::membership::{Membership, MembershipCommand};
 use domain::identity::workspace::{Workspace, WorkspaceCommand, WorkspaceEvent};
 use domain::ids::WorkspaceId;
 use domain::kernel::Unreadable;
 use tracing::instrument;
 use uuid::Uuid;
 
+use crate::act::On;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::store::{EventStore, Outcome};
@@ -22,6 +24,21 @@ pub const PLATFORM: WorkspaceId = WorkspaceId::from_uuid(Uuid::from_u128(1));
 #[instrument(name = "workspace.create", skip_all, fields(workspace.id = %cx.workspace))]
 pub async fn create(cx: Context, name: &str) -> Result<Outcome> {
     act(cx, WorkspaceCommand::Create { name: name.to_owned(), owner: None }).await
+}
+
+/// Makes a workspace that is the actor's own, who becomes its first member.
+#[instrument(name = "workspace.found", skip_all)]
+pub async fn found(cx: Context, name: &str) -> Result<Outcome> {
+    let owner = cx.account()?;
+    // Of the command's id, so that a repeat makes the same.
+    let id = WorkspaceId::from_uuid(Uuid::new_v5(&cx.command_id, b"workspace"));
+    let command = WorkspaceCommand::Create { name: name.to_owned(), owner: Some(owner) };
+    cx.elsewhere(id)
+        .execute_all(&[
+            &On::<Workspace>::new(id, command).supposed_new(),
+            &On::<Membership>::new(owner, MembershipCommand::Own).supposed_new(),
+        ])
+        .await
 }
 
 /// Takes no more commands for the context's workspace.

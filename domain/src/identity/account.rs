@@ -213,6 +213,12 @@ impl Account {
         (change.confirmed == Some(other)).then_some(&change.address)
     }
 
+    /// Whether this token, shown now, would show the address to be its owner's.
+    #[must_use]
+    pub fn awaits(&self, challenge: ChallengeId, at: DateTime<Utc>) -> bool {
+        self.verification.as_ref().is_some_and(|asked| asked.challenge == challenge && at < asked.expires_at)
+    }
+
     /// Whether its owner has shown the address to be theirs.
     #[must_use]
     pub fn is_verified(&self) -> bool {
@@ -229,6 +235,12 @@ impl Account {
     #[must_use]
     pub fn epoch(&self) -> i64 {
         self.epoch
+    }
+
+    /// The session that went on when the epoch began.
+    #[must_use]
+    pub fn kept(&self) -> Option<SessionId> {
+        self.kept
     }
 
     /// Whether a session that began in this epoch goes on, as far as the account has a say in it.
@@ -289,12 +301,10 @@ impl Decider for Account {
 
             (None, _) if self.suspended.is_some() => Err(No::Suspended),
 
-            (None, C::Verify { challenge, at }) => match &self.verification {
-                Some(asked) if asked.challenge == challenge && at < asked.expires_at => {
-                    Ok(vec![E::Verified { challenge }])
-                }
-                _ => Err(No::LinkSpent),
-            },
+            (None, C::Verify { challenge, at }) if self.awaits(challenge, at) => {
+                Ok(vec![E::Verified { challenge }])
+            }
+            (None, C::Verify { .. }) => Err(No::LinkSpent),
 
             (None, C::AskAddressChange { .. }) if !self.verified => Err(No::NotVerified),
             (None, C::AskAddressChange { address, old, new, at }) => match &self.change {

@@ -89,6 +89,12 @@ impl Password {
     pub fn credential(&self) -> Option<CredentialId> {
         self.credential
     }
+
+    /// Whether this token, shown now, would set another.
+    #[must_use]
+    pub fn awaits(&self, challenge: ChallengeId, at: DateTime<Utc>) -> bool {
+        self.asked.as_ref().is_some_and(|asked| asked.challenge == challenge && at < asked.expires_at)
+    }
 }
 
 impl Decider for Password {
@@ -113,12 +119,10 @@ impl Decider for Password {
                 Some(last) if last.is_pausing(at) => Ok(vec![]),
                 _ => Ok(vec![E::ResetAsked { challenge, expires_at: at + RESET_WITHIN }]),
             },
-            (replaced, C::Reset { challenge, credential, at }) => match &self.asked {
-                Some(asked) if asked.challenge == challenge && at < asked.expires_at => {
-                    Ok(vec![E::Reset { challenge, credential, replaced }])
-                }
-                _ => Err(No::LinkSpent),
-            },
+            (replaced, C::Reset { challenge, credential, at }) if self.awaits(challenge, at) => {
+                Ok(vec![E::Reset { challenge, credential, replaced }])
+            }
+            (_, C::Reset { .. }) => Err(No::LinkSpent),
         }
     }
 

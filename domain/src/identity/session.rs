@@ -36,6 +36,7 @@ pub const REPEATS: TimeDelta = TimeDelta::seconds(10);
 
 /// How a person has shown who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = SignInMethod))]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     Password,

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use commands::EventStore;
 use commands::clock::SystemClock;
 use commands::port::Ports;
+use commands::port::credential::fake::FakeCredentials;
 use commands::port::payment::fake::FakeGateway;
 use commands::port::vault::fake::FakeVault;
 use domain::ids::WorkspaceId;
@@ -85,8 +86,11 @@ impl Server {
         let workspace = WorkspaceId::from_uuid(Uuid::now_v7());
         let key = keys.issue(workspace, &["*"]).reveal();
         let clock = Arc::new(SystemClock);
-        let ports =
-            Ports { payment: Arc::new(FakeGateway::default()), vault: Arc::new(FakeVault::default()) };
+        let ports = Ports {
+            payment: Arc::new(FakeGateway::default()),
+            vault: Arc::new(FakeVault::default()),
+            credentials: Arc::new(FakeCredentials::default()),
+        };
         let app = App::new(Parts {
             freshness: Arc::new(view.clone()),
             subscriptions: Arc::new(view.clone()),

@@ -4,6 +4,7 @@
 //! SIGTERM let what is under way come to its end, within ten seconds. A second signal does not wait.
 
 mod http;
+mod people;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use infra::subscription::Host;
 use infra::subscription::kafka::FromKafka;
 use infra::subscription::reactor::Reactor;
 use infra::telemetry;
+use infra::watch::watch;
 use projections::Projector;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -78,7 +80,9 @@ pub async fn start(config: Config, roles: &[Role], stop: CancellationToken) -> a
     let base = Base::of_role(config).await?;
     let gateway = GatewayClient::new(&base.config.gateway.url, base.config.gateway.timeout)?;
     let vault = base.vault()?;
-    let ports = Ports { payment: Arc::new(gateway), vault: vault.clone() };
+    let door = people::door(&base, vault.clone())?;
+    let ports =
+        Ports { payment: Arc::new(gateway), vault: vault.clone(), credentials: door.credentials.clone() };
     let mut tasks = JoinSet::new();
     let has = |role| roles.contains(&role);
 
@@ -91,18 +95,36 @@ pub async fn start(config: Config, roles: &[Role], stop: CancellationToken) -> a
         }
         None => None,
     };
-    if has(Role::Project) || has(Role::React) {
+    let log = match roles {
+        [Role::Relay] => None,
+        _ => Some(Log::follow(base.store.clone(), stop.clone()).await?),
+    };
+    if let Some(log) = log.clone().filter(|_| has(Role::Project) || has(Role::React)) {
         let (from_kafka, views) = if has(Role::Project) { views(&base) } else { (None, Vec::new()) };
-        let reactors = if has(Role::React) { Reactor::all(&ports) } else { Vec::new() };
-        let host = host(&base, &stop).await?;
+        let mut reactors = if has(Role::React) { Reactor::all(&ports) } else { Vec::new() };
+        if has(Role::React) {
+            reactors.extend(people::mail(&base, door.clone())?);
+        }
+        let host = host(&base, log, &stop);
         tasks.spawn(async move { Ok(host.run_with(from_kafka, views, reactors).await?) });
     }
-    let address = match has(Role::Api) {
-        true => {
-            let app = http::app(&base, ports, vault, relayed)?;
+    let address = match log.filter(|_| has(Role::Api)) {
+        Some(log) => {
+            let denials = people::tell_of_denials(door.denials.clone(), stop.clone());
+            tasks.spawn(async move {
+                denials.await;
+                Ok(())
+            });
+            let people = people::people(&base, door, log.clone())?;
+            let app = http::app(&base, ports, vault, relayed)?.with_people(people);
+            let until = stop.clone();
+            tasks.spawn(async move {
+                watch(log, until).await;
+                Ok(())
+            });
             Some(answer(&base.config.http, app, &stop, &mut tasks).await?)
         }
-        false => None,
+        None => None,
     };
     tasks.spawn({
         let stop = stop.clone();
@@ -164,14 +186,14 @@ pub fn stop_on_signals(stop: CancellationToken) {
     });
 }
 
-async fn host(base: &Base, stop: &CancellationToken) -> anyhow::Result<Host> {
-    Ok(Host {
-        log: Log::follow(base.store.clone(), stop.clone()).await?,
+fn host(base: &Base, log: Log, stop: &CancellationToken) -> Host {
+    Host {
+        log,
         clock: base.clock.clone(),
         instance: Uuid::now_v7(),
         lease: base.config.subscriptions.lease,
         stop: stop.clone(),
-    })
+    }
 }
 
 /// Every read model: those that are read from Kafka, and the others.

@@ -56,15 +56,11 @@ struct Asked {
 /// All that is the same whatever the body is: compiled once, and not for each.
 async fn asked(request: Request, app: &App, must_have_key: bool) -> Result<Asked> {
     let (parts, body) = request.into_parts();
-    let (mut cx, asker) = context::context(&parts, app).await?;
-    if asker.suspended {
+    let (mut cx, suspended) = context::context(&parts, app).await?;
+    if suspended {
         return Err(Problem::suspended());
     }
-    let key = idempotency_key(&parts.headers)?;
-    if must_have_key && key.is_none() {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "idempotency-key-required")
-            .saying("send an Idempotency-Key of your own making, so that a repeat makes nothing twice"));
-    }
+    let key = key_of(&parts.headers, must_have_key)?;
     cx.if_match = if_match(&parts.headers)?;
     let bytes = body::read(&parts.headers, body, &app.limits).await?;
     if let Some(key) = key {
@@ -73,7 +69,17 @@ async fn asked(request: Request, app: &App, must_have_key: bool) -> Result<Asked
     Ok(Asked { cx, headers: parts.headers, bytes })
 }
 
-fn target(parts: &Parts) -> String {
+/// The key, which some commands must have.
+pub(super) fn key_of(headers: &HeaderMap, must_have_key: bool) -> Result<Option<&str>> {
+    let key = idempotency_key(headers)?;
+    if must_have_key && key.is_none() {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "idempotency-key-required")
+            .saying("send an Idempotency-Key of your own making, so that a repeat makes nothing twice"));
+    }
+    Ok(key)
+}
+
+pub(super) fn target(parts: &Parts) -> String {
     let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
     uri.path_and_query().map(ToString::to_string).unwrap_or_default()
 }
@@ -96,7 +102,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
 }
 
 /// The version the client saw: `"3"`. `*` is whatever is there.
-fn if_match(headers: &HeaderMap) -> Result<Option<i64>> {
+pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<i64>> {
     let mut given = headers.get_all(IF_MATCH).iter();
     let Some(first) = given.next() else { return Ok(None) };
     let text = first.to_str().ok().filter(|_| given.next().is_none()).map(str::trim);

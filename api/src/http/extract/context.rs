@@ -1,47 +1,101 @@
-//! Who asks: the key that is shown, and what goes with it into the log.
+//! Who asks: the key or the token that is shown, and what goes with it into the log.
 
 use std::sync::Arc;
 
-use commands::{Actor, Context};
+use commands::access::{self, Access};
+use commands::{Actor, Context, Error};
+use domain::ids::WorkspaceId;
 use http::header::{AUTHORIZATION, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 use uuid::Uuid;
 
 use super::RequestId;
+use crate::access_token::Shown;
 use crate::app::App;
-use crate::key::{Key, ShownKey};
+use crate::key::{PREFIX, ShownKey};
 use crate::problem::{Problem, Result};
-use crate::scope;
+use crate::scope::{self, NotNarrowed};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// How much of a client's name is kept.
 const LONGEST_CLIENT: usize = 100;
 
-/// The context of whoever shows a key that may be used for this route, and the key.
-pub(crate) async fn context(parts: &Parts, app: &App) -> Result<(Context, Key)> {
-    let shown = shown(&parts.headers)?;
+/// The context of whoever shows a key or a token that may be used for this route, and whether the workspace takes no
+/// commands.
+pub(crate) async fn context(parts: &Parts, app: &App) -> Result<(Context, bool)> {
+    let shown = bearer(&parts.headers)?;
+    if shown.starts_with(PREFIX) {
+        let (cx, suspended) = by_key(parts, app, shown).await?;
+        return Ok((narrowed(cx, parts, app).await?, suspended));
+    }
+    let (who, access) = person(shown, app).await?;
+    let workspace = who.workspace.ok_or_else(Problem::workspace_required)?;
+    let mut cx = stamped(parts, app, workspace, Actor::Account(who.account));
+    cx.scopes = access.scopes;
+    Ok((narrowed(cx, parts, app).await?, access.suspended))
+}
+
+/// With the scopes of its route; that one lacks is recorded.
+async fn narrowed(mut cx: Context, parts: &Parts, app: &App) -> Result<Context> {
+    match scope::narrow(&mut cx, &parts.extensions) {
+        Ok(()) => Ok(cx),
+        Err(NotNarrowed::Lacks(scope)) => {
+            if let Ok(people) = app.people() {
+                people.door.denials.permission(cx.workspace, &cx.actor, scope).await;
+            }
+            Err(Error::Forbidden(scope.to_owned()).into())
+        }
+        Err(NotNarrowed::Unpublished) => Err(Problem::internal()),
+    }
+}
+
+/// The context of whoever shows a key, with all that it allows.
+pub(super) async fn by_key(parts: &Parts, app: &App, shown: &str) -> Result<(Context, bool)> {
+    let shown: ShownKey = shown.parse().map_err(|_| Problem::unauthenticated(true))?;
     let key = app.keys.find(shown.workspace, shown.id).await?;
     let key = key
         .filter(|key| key.admits(&shown, app.clock.now()))
         .ok_or_else(|| Problem::unauthenticated(true))?;
-
-    let actor = Actor::Key(shown.id);
-    let mut cx = Context::internal(app.store.clone(), app.clock.clone(), shown.workspace, actor);
+    let mut cx = stamped(parts, app, shown.workspace, Actor::Key(shown.id));
     cx.scopes = Arc::clone(&key.scopes);
+    cx.client = device(&parts.headers);
+    Ok((cx, key.suspended))
+}
+
+/// Who shows this token, and what they may do.
+pub(super) async fn person(shown: &str, app: &App) -> Result<(Shown, Access)> {
+    let nobody = || Problem::unauthenticated(true);
+    // Where people cannot come in no token is good.
+    let people = app.people().map_err(|_| nobody())?;
+    people.must_be_fresh()?;
+    let who = people.signer.read(shown, app.clock.now()).ok_or_else(nobody)?;
+    let session = (who.account, who.session);
+    let access = access::find(&app.store, session, who.workspace, app.clock.now()).await?;
+    Ok((who, access.ok_or_else(nobody)?))
+}
+
+/// A context that knows its request, of somebody who may do nothing yet.
+pub(super) fn stamped(parts: &Parts, app: &App, workspace: WorkspaceId, actor: Actor) -> Context {
+    let mut cx = Context::internal(app.store.clone(), app.clock.clone(), workspace, actor);
+    cx.scopes = Arc::default();
     if let Some(RequestId(id)) = parts.extensions.get() {
         cx.correlation = id.parse().unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()));
     }
-    cx.client = header(&parts.headers, &USER_AGENT).map(|name| name.chars().take(LONGEST_CLIENT).collect());
     cx.trace = header(&parts.headers, &TRACEPARENT).and_then(trace_id).map(str::to_owned);
     tracing::Span::current()
-        .record("workspace.id", tracing::field::display(shown.workspace))
-        .record("key.id", tracing::field::display(shown.id));
-    scope::narrow(&mut cx, &parts.extensions)?;
-    Ok((cx, key))
+        .record("workspace.id", tracing::field::display(workspace))
+        .record("key.id", tracing::field::display(&cx.actor));
+    cx
 }
 
-fn shown(headers: &HeaderMap) -> Result<ShownKey> {
+/// What a client says it is.
+pub(super) fn device(headers: &HeaderMap) -> Option<String> {
+    header(headers, &USER_AGENT).map(|name| name.chars().take(LONGEST_CLIENT).collect())
+}
+
+/// What is shown.
+pub(super) fn bearer(headers: &HeaderMap) -> Result<&str> {
     let mut shown = headers.get_all(AUTHORIZATION).iter();
     let (Some(only), None) = (shown.next(), shown.next()) else {
         return Err(Problem::unauthenticated(headers.contains_key(AUTHORIZATION)));
@@ -50,7 +104,7 @@ fn shown(headers: &HeaderMap) -> Result<ShownKey> {
         .ok()
         .and_then(|text| text.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .and_then(|(_, key)| key.trim_start_matches(' ').parse().ok())
+        .map(|(_, shown)| shown.trim_start_matches(' '))
         .ok_or_else(|| Problem::unauthenticated(true))
 }
 

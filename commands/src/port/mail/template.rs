@@ -20,6 +20,10 @@ use super::{Language, Message};
 pub enum Letter {
     /// Somebody has signed up with this address, or wants it from now on.
     VerifyEmail { link: String, hours: u32 },
+    /// Somebody has signed up with an address that has an account.
+    AlreadyRegistered { link: String },
+    /// An account shall have another address, which both mailboxes have to agree to.
+    ChangeEmail { link: String, minutes: u32 },
     /// Somebody has forgotten a password.
     ResetPassword { link: String, minutes: u32 },
     /// A password was changed: its owner hears of it, whoever did it.
@@ -102,6 +106,9 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     for (name, source) in templates![
         "frame.html"
         "verify_email.en.txt" "verify_email.en.html" "verify_email.de.txt" "verify_email.de.html"
+        "already_registered.en.txt" "already_registered.en.html"
+        "already_registered.de.txt" "already_registered.de.html"
+        "change_email.en.txt" "change_email.en.html" "change_email.de.txt" "change_email.de.html"
         "reset_password.en.txt" "reset_password.en.html" "reset_password.de.txt" "reset_password.de.html"
         "password_changed.en.txt" "password_changed.en.html" "password_changed.de.txt" "password_changed.de.html"
         "invitation.en.txt" "invitation.en.html" "invitation.de.txt" "invitation.de.html"
@@ -119,10 +126,12 @@ mod tests {
 
     const LINK: &str = "https://mewayz.example/v?a=1&b=2";
 
-    fn letters() -> [Letter; 4] {
+    fn letters() -> [Letter; 6] {
         let link = || LINK.to_owned();
         [
             Letter::VerifyEmail { link: link(), hours: 24 },
+            Letter::AlreadyRegistered { link: link() },
+            Letter::ChangeEmail { link: link(), minutes: 60 },
             Letter::ResetPassword { link: link(), minutes: 10 },
             Letter::PasswordChanged { link: link() },
             Letter::Invitation {

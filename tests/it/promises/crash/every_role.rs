@@ -19,7 +19,7 @@ use super::House;
 /// Longer than anything may take that is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 const BUYERS: usize = 4;
-const EFFECTS: usize = 2;
+const EFFECTS: usize = 3;
 /// Answers get lost, and no notice tells what became of a payment: only asking again does.
 const SILENCE: [&str; 2] = ["--faults", "lose_reply=20,never=100"];
 

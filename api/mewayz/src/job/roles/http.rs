@@ -183,8 +183,8 @@ impl Dependency for Kafka {
 }
 
 /// A secret of 32 random bytes kept in a file, made when there is none.
-fn secret_of(file: &Path) -> anyhow::Result<[u8; 32]> {
-    let told = || format!("the key that signs cursors, {}, cannot be used", file.display());
+pub(super) fn secret_of(file: &Path) -> anyhow::Result<[u8; 32]> {
+    let told = || format!("the key file {} cannot be used", file.display());
     match fs::read(file) {
         Ok(bytes) => {
             return <[u8; 32]>::try_from(bytes.as_slice()).context("it has not 32 bytes").with_context(told);
