@@ -3,6 +3,7 @@
 mod cart;
 mod order;
 mod product;
+mod shop;
 mod stock;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -15,5 +16,6 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(cart::routes())
         .merge(order::routes())
         .merge(product::routes())
+        .merge(shop::routes())
         .merge(stock::routes())
 }

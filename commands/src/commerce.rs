@@ -4,4 +4,5 @@ pub mod cart;
 pub mod checkout;
 pub mod order;
 pub mod product;
+pub mod shop;
 pub mod stock;

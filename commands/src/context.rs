@@ -79,7 +79,7 @@ pub struct Context {
     pub request_hash: Vec<u8>,
     pub key_hash: Option<String>,
     /// The version the client saw (`If-Match`). Never retried.
-    pub if_match: Option<i64>,
+    pub if_match: Option<Vec<i64>>,
     pub correlation: Uuid,
     pub causation: Option<Uuid>,
     /// Since when what is recorded holds, if not since now.
@@ -127,7 +127,7 @@ impl Context {
             command_id,
             request_hash: self.request_hash.clone(),
             key_hash: self.key_hash.clone(),
-            if_match: self.if_match,
+            if_match: self.if_match.clone(),
             correlation: self.correlation,
             causation: self.causation,
             effective_at: self.effective_at,
@@ -364,14 +364,16 @@ impl Context {
                 return Ok(Tried::Outdated(Error::conflict(act.aggregate(), decided.version)));
             }
         }
-        if let Some(expected) = self.if_match.filter(|&expected| expected != decided[0].version) {
+        let unmet = |expected: &&Vec<i64>| !expected.contains(&decided[0].version);
+        if let Some(expected) = self.if_match.as_ref().filter(unmet) {
             // That version may be the cache's. Whether the client is right, only the log knows.
             let seen = self.store.look(Some(self.command_id), &streams[..1]).await?;
             if let Some((hash, outcome)) = seen.answer {
                 return self.same_as_before(&hash, outcome).map(Tried::Done);
             }
             let current = seen.versions[0];
-            if current != expected {
+            if !expected.contains(&current) {
+                let expected = expected.iter().copied().max().unwrap_or_default();
                 return Err(Error::Stale { what: capability(acts[0].aggregate()), expected, current });
             }
             self.store.doubt(&streams[0]);

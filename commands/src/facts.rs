@@ -63,6 +63,18 @@ impl Facts {
         Ok(loaded)
     }
 
+    /// The same of what is asked for again and again, there or not: that it is not is kept, too.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn load_if_any<A: Sourced>(&self, id: &A::Id) -> Result<Loaded<A>> {
+        let loaded = self.load::<A>(id).await?;
+        if loaded.version == 0 {
+            self.cx.store().remember_read(stream(self.cx.workspace, id), &loaded);
+        }
+        Ok(loaded)
+    }
+
     /// Whether what was made of them, or refused because of them, is made of what is so; for a command, also whether
     /// that was answered before.
     pub(crate) async fn hold<T>(self, command: Option<Uuid>, made: Result<T>) -> Result<Holds<T>> {

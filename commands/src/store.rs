@@ -231,7 +231,7 @@ impl EventStore {
     }
 
     /// Keeps an aggregate as it was read, unless somebody has appended meanwhile and kept what came of that.
-    fn remember_read<A: Sourced>(&self, stream: String, loaded: &Loaded<A>) {
+    pub(crate) fn remember_read<A: Sourced>(&self, stream: String, loaded: &Loaded<A>) {
         let kept = Cached { state: loaded.state.clone(), version: loaded.version, doubted: false };
         self.0.cache.entry((A::NAME, stream)).and_upsert_with(|there| match there.map(Entry::into_value) {
             Some(there) if !there.doubted && there.version > kept.version => there,

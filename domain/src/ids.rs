@@ -155,12 +155,13 @@ typed_id! {
     CheckoutId = "chk";
 }
 
-/// A stock keeping unit: the seller's own code, 1 to 64 of `A-Z a-z 0-9 . _ -`, beginning with a letter or digit.
+/// A stock keeping unit: the seller's own code, 1 to 64 of `A-Z a-z 0-9 . _ - /` and blanks. A letter or a digit stands at
+/// its beginning and behind each `/` and each blank.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Sku(String);
 
-/// Where stock lies: the seller's own code, of the same form as a [`Sku`].
+/// Where stock lies: the seller's own code, 1 to 64 of `A-Z a-z 0-9 . _ -`, beginning with a letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Location(String);
@@ -170,6 +171,18 @@ pub struct Location(String);
 #[error("a code is 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or a digit")]
 pub struct NotACode;
 
+/// A text that is no SKU.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a SKU is 1 to 64 of A-Z a-z 0-9 . _ - / and blanks, with a letter or a digit at its beginning and behind each / \
+     and each blank"
+)]
+pub struct NotASku;
+
+fn is_sku(text: &str) -> bool {
+    text.len() <= 64 && text.split(['/', ' ']).all(is_code)
+}
+
 fn is_code(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.as_bytes()[0].is_ascii_alphanumeric()
@@ -177,7 +190,7 @@ fn is_code(text: &str) -> bool {
 }
 
 macro_rules! code {
-    ($($name:ident like $example:literal)*) => {$(
+    ($($name:ident: $is:ident or $Not:ident, as $published:expr)*) => {$(
         impl $name {
             #[must_use]
             pub fn as_str(&self) -> &str {
@@ -192,16 +205,16 @@ macro_rules! code {
         }
 
         impl FromStr for $name {
-            type Err = NotACode;
-            fn from_str(text: &str) -> Result<Self, NotACode> {
-                if is_code(text) { Ok(Self(text.to_owned())) } else { Err(NotACode) }
+            type Err = $Not;
+            fn from_str(text: &str) -> Result<Self, $Not> {
+                if $is(text) { Ok(Self(text.to_owned())) } else { Err($Not) }
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = NotACode;
-            fn try_from(text: String) -> Result<Self, NotACode> {
-                if is_code(&text) { Ok(Self(text)) } else { Err(NotACode) }
+            type Error = $Not;
+            fn try_from(text: String) -> Result<Self, $Not> {
+                if $is(&text) { Ok(Self(text)) } else { Err($Not) }
             }
         }
 
@@ -212,11 +225,14 @@ macro_rules! code {
         }
 
         #[cfg(feature = "schema")]
-        crate::schema::published!($name, crate::schema::code($example));
+        crate::schema::published!($name, $published);
     )*};
 }
 
-code! { Sku like "MUG-BLUE" Location like "MAIN" }
+code! {
+    Sku: is_sku or NotASku, as crate::schema::sku("MUG-BLUE")
+    Location: is_code or NotACode, as crate::schema::code("MAIN")
+}
 
 /// One pool of stock: a SKU at a location; its stream's id is `<sku>@<location>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -236,7 +252,7 @@ impl FromStr for StockId {
     type Err = NotACode;
     fn from_str(text: &str) -> Result<Self, NotACode> {
         let (sku, location) = text.split_once('@').ok_or(NotACode)?;
-        Ok(Self { sku: sku.parse()?, location: location.parse()? })
+        Ok(Self { sku: sku.parse().map_err(|_| NotACode)?, location: location.parse()? })
     }
 }
 
@@ -286,9 +302,30 @@ mod tests {
         ] {
             assert_eq!(text.parse::<OrderId>(), Err(NotAnId { prefix: "ord" }), "{text}");
         }
-        for text in ["", "-a", "a b", "a@b", "é", &"x".repeat(65)] {
-            assert_eq!(text.parse::<Sku>(), Err(NotACode), "{text}");
+        for text in [
+            "",
+            "-a",
+            "a@b",
+            "é",
+            &"x".repeat(65),
+            " a",
+            "a ",
+            "a  b",
+            "/a",
+            "a/",
+            "a//b",
+            "a/../b",
+            "a/ b",
+            "a\tb",
+        ] {
+            assert_eq!(text.parse::<Sku>(), Err(NotASku), "{text}");
         }
+        for text in ["a b", "TEA/GREEN 250.g", "a", "a-./b_"] {
+            assert_eq!(text.parse::<Sku>().map(String::from).as_deref(), Ok(text));
+        }
+        assert_eq!("a b".parse::<Location>(), Err(NotACode));
+        let pool: StockId = "TEA/GREEN 2@main".parse().unwrap();
+        assert_eq!((pool.sku.as_str(), pool.location.as_str()), ("TEA/GREEN 2", "main"));
     }
 
     proptest! {

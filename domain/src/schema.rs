@@ -52,10 +52,16 @@ pub(crate) fn code(example: &str) -> Object {
     text().pattern(Some("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")).examples([json!(example)]).build()
 }
 
+/// A seller's own code of something to sell.
+pub(crate) fn sku(example: &str) -> Object {
+    let form = "^[A-Za-z0-9][A-Za-z0-9._-]*([ /][A-Za-z0-9][A-Za-z0-9._-]*)*$";
+    text().pattern(Some(form)).max_length(Some(64)).examples([json!(example)]).build()
+}
+
 /// A SKU at a location.
 pub(crate) fn stock_id() -> Object {
     text()
-        .pattern(Some("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}@[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"))
+        .pattern(Some("^[A-Za-z0-9][A-Za-z0-9 /._-]{0,63}@[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"))
         .examples([json!("MUG-BLUE@MAIN")])
         .build()
 }

@@ -4,4 +4,5 @@ mod cart;
 mod checkout;
 mod order;
 mod product;
+mod shop;
 mod stock;

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod commands;
+mod conditional;
 mod connections;
 mod document;
 mod jar;

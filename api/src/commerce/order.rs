@@ -5,6 +5,7 @@ mod content;
 mod parcel;
 mod returning;
 
+use chrono::{DateTime, Utc};
 use commands::commerce::checkout;
 use commands::commerce::order::{self, Change, Step};
 use domain::commerce::order::{Basis, CancelReason, Order};
@@ -24,6 +25,7 @@ use crate::openapi::KeyRequired;
 use crate::page::{Page, Paging};
 use crate::problem::Result;
 use crate::read::Read;
+use crate::schema::Price;
 use crate::scope::{needs, needs_all};
 use body::{OrderContents, QuoteView, UnitsBody};
 
@@ -40,6 +42,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(needs(order::READ, routes!(history)))
         .routes(needs(order::PLACE, routes!(pay)))
         .routes(needs(order::MANAGE, routes!(confirm)))
+        .routes(needs_all(&[order::MARK_PAID], &[order::HISTORY], routes!(mark_paid)))
         .routes(needs(order::PLACE, routes!(cancel)))
         .routes(needs(order::PLACE, routes!(cancel_lines)))
         .merge(content::routes())
@@ -54,6 +57,19 @@ struct PaymentRetry {
     /// The provider's token of it.
     #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$")]
     payment_method: String,
+}
+
+/// What was paid of an order on credit.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PaymentMark {
+    /// No more than is still owed.
+    amount: Price,
+    /// What it is found by elsewhere, as a bank's number.
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
+    reference: Option<String>,
+    /// When it was paid, if it was earlier and is only written down now: needs the scope `history:write`.
+    effective_at: Option<DateTime<Utc>>,
 }
 
 /// Why an order may be confirmed that no checkout confirms.
@@ -137,6 +153,18 @@ async fn pay(Path(of): Path<Id<OrderId>>, Creation(cx, body): Creation<PaymentRe
     params(Id<OrderId>), request_body = OrderConfirmation, responses(Done))]
 async fn confirm(Path(of): Path<Id<OrderId>>, Command(cx, body): Command<OrderConfirmation>) -> Result<Done> {
     Ok(Done(order::handle(cx, of.id, Step::Confirm { basis: body.basis }).await?))
+}
+
+/// Mark some of what an order on credit owes as paid: a payment of its own, that can be given back.
+#[utoipa::path(post, path = "/api/ecommerce/orders/{id}/mark-paid", tag = "order",
+    params(Id<OrderId>), request_body = PaymentMark, responses(Created))]
+async fn mark_paid(
+    Path(of): Path<Id<OrderId>>,
+    Creation(mut cx, body): Creation<PaymentMark>,
+) -> Result<Created> {
+    cx.effective_at = body::since(&cx, body.effective_at)?;
+    let outcome = order::mark_paid(cx, of.id, body.amount.into(), body.reference).await?;
+    Ok(Created::at("/api/financial/payments", outcome))
 }
 
 /// Cancel an order of which nothing is packed yet: what was paid is given back.

@@ -30,6 +30,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(needs(refund::APPROVE, routes!(cancel)))
         .routes(needs(refund::APPROVE, routes!(reject)))
         .routes(needs(refund::APPROVE, routes!(retry)))
+        .routes(needs(refund::APPROVE, routes!(pay_out)))
         .routes(needs(refund::READ, routes!(history)))
 }
 
@@ -60,6 +61,15 @@ struct NewRefundLine {
 struct RefundRejection {
     #[schema(pattern = "^[a-z0-9_-]{1,64}$", example = "not_owed")]
     code: String,
+}
+
+/// How a refund was paid out that no provider could pay.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RefundPayout {
+    /// What it is found by there, as a bank's number.
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
+    reference: String,
 }
 
 /// Ask for money to be given back. Who may approve refunds approves this one at once.
@@ -123,6 +133,13 @@ async fn cancel(Path(of): Path<Id<RefundId>>, Command(cx, _): Command<NoBody>) -
 )]
 async fn retry(Path(of): Path<Id<RefundId>>, Creation(cx, _): Creation<NoBody>) -> Result<Done> {
     Ok(Done(refund::retry(cx, of.id).await?))
+}
+
+/// Mark a refund that waits for a person as paid out in another way: by bank transfer, say.
+#[utoipa::path(post, path = "/api/financial/refunds/{id}/pay-out", tag = "refund",
+    params(Id<RefundId>), request_body = RefundPayout, responses(Done))]
+async fn pay_out(Path(of): Path<Id<RefundId>>, Command(cx, body): Command<RefundPayout>) -> Result<Done> {
+    Ok(Done(refund::pay_out(cx, of.id, body.reference).await?))
 }
 
 /// Give a refund up, before it is sent or after a person looked at why it was refused.

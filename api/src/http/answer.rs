@@ -10,6 +10,7 @@ use commands::{Outcome, Position};
 use http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Content, Ref, RefOr, Response as Documented, ResponseBuilder};
@@ -111,7 +112,17 @@ impl<T> Shown<T> {
 
 impl<T: Serialize> IntoResponse for Shown<T> {
     fn into_response(self) -> Response {
-        (headers(Some(Position(self.position)), self.version), Json(WithDecimals(&self.body))).into_response()
+        let mut headers = headers(Some(Position(self.position)), self.version);
+        let Ok(body) = serde_json::to_vec(&WithDecimals(&self.body)) else {
+            return Problem::internal().into_response();
+        };
+        if self.version.is_none() {
+            // A list has no version: it is what it shows.
+            let digest = hex::encode(&Sha256::digest(&body)[..16]);
+            headers.extend(HeaderValue::try_from(format!("W/\"{digest}\"")).map(|tag| (ETAG, tag)));
+        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        (headers, body).into_response()
     }
 }
 

@@ -5,6 +5,7 @@
 //! no body is ever in it.
 
 mod admission;
+mod conditional;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -46,8 +47,13 @@ pub async fn border(State(app): State<App>, mut request: Request, next: Next) ->
         workspace.id = tracing::field::Empty,
         key.id = tracing::field::Empty,
     );
+    let seen = conditional::Seen::of(&method, request.headers());
     let response = answer(&app, request, next).instrument(span.clone()).await;
-    let mut response = finished(response, &method, &id);
+    let response = finished(response, &method, &id);
+    let mut response = match seen {
+        Some(seen) => seen.answer(response),
+        None => response,
+    };
     if closes {
         // Where a chunked body ends is the sender's word against the server's: nothing after it is trusted.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -182,6 +182,11 @@ fn form(pattern: &str) -> String {
         (_, "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$") => {
             "is not 1 to 64 letters, digits and . _ - that begin with a letter or a digit".into()
         }
+        (_, "^[A-Za-z0-9][A-Za-z0-9._-]*([ /][A-Za-z0-9][A-Za-z0-9._-]*)*$") => {
+            "is not letters, digits, . _ - / and blanks, with a letter or a digit at the beginning and behind each / and \
+             each blank"
+                .into()
+        }
         (_, r"\S") => "is blank: there is to be something to read in it".into(),
         (_, "^[0-9a-f]{64}$") => "is no SHA-256 in 64 lower-case hexadecimal digits".into(),
         (_, LINES) => "has characters that no text may have".into(),

@@ -1,10 +1,12 @@
 //! `/api/dashboard`: how the business does.
 
-use chrono::{Days, NaiveDate};
+use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
+use commands::identity::workspace;
+use domain::locale::TimeZone;
 use http::StatusCode;
 use projections::View;
 use projections::intelligence::dashboard::{
-    Dashboard, DashboardView, Grouping, Range, are_out_of_range, figures,
+    Dashboard, DashboardView, Grouping, Range, are_out_of_range, figures, zone,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -33,10 +35,10 @@ pub fn routes() -> OpenApiRouter<App> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct DashboardRange {
-    /// The first day (UTC): 30 days before `to`, if it is not said.
+    /// The first day (of the workspace's time zone): 30 days before `to`, if it is not said.
     #[param(required = false, nullable = false)]
     from: Option<NaiveDate>,
-    /// The day after the last (UTC), at most 3,660 days later: tomorrow, if it is not said.
+    /// The day after the last, at most 3,660 days later: tomorrow, if it is not said.
     #[param(required = false, nullable = false)]
     to: Option<NaiveDate>,
     /// Whether the figures of each day or month are shown too.
@@ -48,30 +50,40 @@ struct DashboardRange {
 }
 
 impl DashboardRange {
-    fn days(&self, today: NaiveDate) -> Result<Range> {
+    fn days(&self, now: DateTime<Utc>, by: &TimeZone) -> Result<Range> {
+        // What the database of zones does not know is no reason to show nothing: the answer says which zone it is of.
+        let zone = zone(by.as_str());
+        let today = now.with_timezone(&zone).date_naive();
         let wrong = |parameter: &str, detail: &str| {
             let (parameter, code) = (Some(parameter.to_owned()), "out-of-range".to_owned());
             Problem::validation(vec![FieldError { pointer: None, parameter, code, detail: detail.into() }])
         };
         let to = self.to.or_else(|| today.succ_opt()).unwrap_or(NaiveDate::MAX);
         let from = self.from.or_else(|| to.checked_sub_days(USUAL_DAYS)).unwrap_or(NaiveDate::MIN);
+        let year = |day: &NaiveDate| (1..=9999).contains(&day.year());
+        for (name, day) in [("from", &from), ("to", &to)] {
+            if !year(day) {
+                return Err(wrong(name, "is not in the years 1 to 9999"));
+            }
+        }
         if from >= to {
             return Err(wrong("to", "is not after `from`"));
         }
         if (to - from).num_days() > MOST_DAYS {
             return Err(wrong("from", "is more than 3660 days before `to`"));
         }
-        Ok(Range { from, to, group_by: self.group_by, top: self.top.unwrap_or(10) })
+        Ok(Range { from, to, zone, group_by: self.group_by, top: self.top.unwrap_or(10) })
     }
 }
 
-/// Show revenue, refunds, orders and what sells best, over a range of days.
+/// Show revenue, refunds, orders and what sells best, over a range of days of the workspace's time zone.
 #[utoipa::path(get, path = "/api/dashboard", tag = "dashboard",
     params(DashboardRange, MinPosition), responses((status = 200, body = DashboardView)))]
 async fn show(read: Read, Query(asked, fresh): Query<DashboardRange>) -> Result<Shown<DashboardView>> {
-    let range = asked.days(read.cx.now().date_naive())?;
+    let (now, own) = (read.cx.now(), read.cx.workspace);
+    let range = asked.days(now, &workspace::time_zone(read.cx).await?)?;
     fresh.reached(&read.app, Dashboard::NAME).await?;
-    let seen = figures(&read.app.reads, read.cx.workspace, range).await.map_err(told)?;
+    let seen = figures(&read.app.reads, own, range).await.map_err(told)?;
     let seen = fresh.seen(seen)?;
     Ok(Shown { position: seen.position, version: None, body: seen.value })
 }
@@ -94,8 +106,14 @@ mod tests {
     }
 
     fn asked(from: Option<&str>, to: Option<&str>) -> Result<(NaiveDate, NaiveDate)> {
+        asked_in("UTC", from, to)
+    }
+
+    fn asked_in(zone: &str, from: Option<&str>, to: Option<&str>) -> Result<(NaiveDate, NaiveDate)> {
         let range = DashboardRange { from: from.map(day), to: to.map(day), group_by: None, top: None };
-        range.days(day("2026-03-10")).map(|range| (range.from, range.to))
+        range
+            .days("2026-03-10T15:30:00Z".parse().unwrap(), &zone.parse().unwrap())
+            .map(|range| (range.from, range.to))
     }
 
     #[test]
@@ -103,6 +121,12 @@ mod tests {
         assert_eq!(asked(None, None), Ok((day("2026-02-09"), day("2026-03-11"))));
         assert_eq!(asked(None, Some("2026-02-01")), Ok((day("2026-01-02"), day("2026-02-01"))));
         assert_eq!(asked(Some("2026-03-10"), None), Ok((day("2026-03-10"), day("2026-03-11"))));
+    }
+
+    #[test]
+    fn today_is_that_of_the_zone() {
+        assert_eq!(asked_in("Asia/Tokyo", None, None), Ok((day("2026-02-10"), day("2026-03-12"))));
+        assert_eq!(asked_in("Mars/Olympus", None, None), asked(None, None));
     }
 
     #[test]

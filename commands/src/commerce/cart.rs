@@ -2,12 +2,13 @@
 
 use domain::commerce::cart::{Cart, CartCommand};
 use domain::commerce::order::{Discount, Order, OrderCommand, Shipping, Submission};
+use domain::commerce::sku::SkuClaim;
 use domain::ids::{CartId, CustomerId, Location, OrderId, Sku};
 use domain::kernel::{Decider, Kind};
 use domain::money::{Currency, Money};
 use tracing::instrument;
 
-use super::order::{ContentsAsked, LineAsked, PlacingAsked, submission};
+use super::order::{ContentsAsked, LineAsked, PlacingAsked, claim, submission};
 use crate::{Context, Error, On, Outcome, Refused, Result};
 
 /// Filling carts.
@@ -32,7 +33,16 @@ pub async fn open(cx: Context, customer: Option<CustomerId>, currency: Currency)
 #[instrument(name = "cart.set_line", skip_all, fields(cart.id = %id, sku = %sku, quantity))]
 pub async fn set_line(cx: Context, id: CartId, sku: Sku, quantity: i64) -> Result<Outcome> {
     cx.must(MANAGE)?;
-    cx.execute::<Cart>(id, CartCommand::SetLine { sku, quantity }).await
+    let sku = &sku;
+    cx.execute_from(|facts| async move {
+        let command = CartCommand::SetLine { sku: sku.clone(), quantity };
+        let taken = facts.load::<Cart>(&id).await?.state.decide(command.clone()).is_ok();
+        if taken && quantity > 0 && facts.load::<SkuClaim>(sku).await?.state.product().is_none() {
+            return Err(unknown_sku(sku));
+        }
+        Ok(vec![On::<Cart>::new(id, command).boxed()])
+    })
+    .await
 }
 
 /// Says whose cart it is, once a guest is known.
@@ -78,10 +88,11 @@ pub async fn check_out(mut cx: Context, id: CartId, asked: CheckOutAsked) -> Res
     cx.must(MANAGE)?;
     let order: OrderId = cx.new_id();
     // The version the client saw is the cart's, and what is answered is the order's.
-    let (expected, asked) = (cx.if_match.take(), &asked);
+    let (expected, asked) = (&cx.if_match.take(), &asked);
     cx.execute_from(|facts| async move {
         let cart = facts.load::<Cart>(&id).await?;
-        if let Some(expected) = expected.filter(|&expected| expected != cart.version) {
+        if let Some(expected) = expected.as_ref().filter(|any| !any.contains(&cart.version)) {
+            let expected = expected.iter().copied().max().unwrap_or_default();
             return Err(Error::Stale { what: "cart", expected, current: cart.version });
         }
         let command = CartCommand::CheckOut { order };
@@ -96,7 +107,9 @@ pub async fn check_out(mut cx: Context, id: CartId, asked: CheckOutAsked) -> Res
             submission(&facts, customer, asked.reference.clone(), &contents, &asked.placing).await?;
         let submission = Submission { cart: Some(id), ..submission };
         let submit = OrderCommand::Submit(Box::new(submission));
-        Ok(vec![On::<Order>::new(order, submit).supposed_new().boxed(), leave])
+        let submit = On::<Order>::new(order, submit).supposed_new().boxed();
+        let claim = claim(&facts, order, asked.reference.as_deref()).await?;
+        Ok([submit, leave].into_iter().chain(claim).collect())
     })
     .await
 }
@@ -118,6 +131,15 @@ fn contents_of(cart: &Cart, currency: Currency, asked: &CheckOutAsked) -> Conten
         shipping: asked.shipping.clone(),
         tax: asked.tax,
     }
+}
+
+fn unknown_sku(sku: &Sku) -> Error {
+    Error::Refused(Refused {
+        kind: Kind::Invalid,
+        code: "cart/unknown_sku".to_owned(),
+        message: format!("no product has the SKU {sku}: name one that is for sale"),
+        replayed: false,
+    })
 }
 
 fn no_customer() -> Error {

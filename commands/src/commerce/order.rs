@@ -8,22 +8,26 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::commerce::order::{
     Basis, CancelReason, CarrierFact, Condition, Contents, Discount, Item, Order, OrderCommand, OrderRefusal,
-    Placing, Settlement, Shipping, Submission, Terms, Units,
+    Placing, Settlement, Settling, Shipping, Submission, Terms, Units,
 };
+use domain::commerce::order_reference::{self, OrderReference, OrderReferenceCommand};
 use domain::commerce::product::Product;
 use domain::commerce::sku::SkuClaim;
 use domain::finance::payment::{Payment, PaymentCommand};
-use domain::ids::{CustomerId, FulfilmentId, LineId, Location, OrderId, ReturnId, Sku, StockId};
+use domain::ids::{CustomerId, FulfilmentId, LineId, Location, OrderId, PaymentId, ReturnId, Sku, StockId};
 use domain::kernel::{Decider, Kind};
 use domain::money::{Currency, Money};
 use tracing::instrument;
 
+use crate::commerce::shop;
 use crate::ids::payment_of;
 use crate::{Act, Context, Error, Facts, On, Outcome, Refused, Result};
 
 mod record_past;
+mod returning;
 
 pub use record_past::{PastOrder, record_past};
+pub use returning::{receive_return, reserve};
 
 /// Placing orders and changing one's own.
 pub const PLACE: &str = "order:place";
@@ -31,6 +35,8 @@ pub const PLACE: &str = "order:place";
 pub const MANAGE: &str = "order:manage";
 /// Looking at orders.
 pub const READ: &str = "order:read";
+/// Saying that an order on credit was paid.
+pub const MARK_PAID: &str = "payment:record";
 /// Writing down what happened elsewhere and earlier.
 pub const HISTORY: &str = "history:write";
 
@@ -108,7 +114,9 @@ pub async fn submit_as(
     cx.execute_from(|facts| async move {
         let submission = submission(&facts, customer, reference.clone(), contents, placing).await?;
         let submit = OrderCommand::Submit(Box::new(submission));
-        Ok(vec![On::<Order>::new(order, submit).supposed_new().boxed()])
+        let submit = On::<Order>::new(order, submit).supposed_new().boxed();
+        let claim = claim(&facts, order, reference.as_deref()).await?;
+        Ok([submit].into_iter().chain(claim).collect())
     })
     .await
 }
@@ -127,7 +135,7 @@ pub(super) async fn submission(
         must_be_on_sale(facts, &line.sku, placing.settlement).await?;
     }
     let contents = priced(facts, contents).await?;
-    let placing = placing_of(facts, placing.clone())?;
+    let placing = placing_of(facts, placing.clone()).await?;
     Ok(Submission { customer, reference, cart: None, contents, placing })
 }
 
@@ -155,7 +163,15 @@ pub async fn draft(
     reference: Option<String>,
 ) -> Result<Outcome> {
     cx.must(PLACE)?;
-    cx.create::<Order>(OrderCommand::CreateDraft { customer, currency, reference }).await
+    let order: OrderId = cx.new_id();
+    let reference = &reference;
+    cx.execute_from(|facts| async move {
+        let command = OrderCommand::CreateDraft { customer, currency, reference: reference.clone() };
+        let create = On::<Order>::new(order, command).supposed_new().boxed();
+        let claim = claim(&facts, order, reference.as_deref()).await?;
+        Ok([create].into_iter().chain(claim).collect())
+    })
+    .await
 }
 
 /// Puts a line into a draft or an open edit; the line's id is new.
@@ -190,7 +206,7 @@ pub async fn place(cx: Context, order: OrderId, placing: PlacingAsked) -> Result
         for line in draft.contents().iter().flat_map(|contents| &contents.lines) {
             must_be_on_sale(&facts, &line.sku, placing.settlement).await?;
         }
-        let command = OrderCommand::Place(placing_of(&facts, placing.clone())?);
+        let command = OrderCommand::Place(placing_of(&facts, placing.clone()).await?);
         Ok(vec![On::<Order>::new(order, command).boxed()])
     })
     .await
@@ -212,7 +228,11 @@ pub async fn change(cx: Context, order: OrderId, change: Change) -> Result<Outco
         Change::Shipping(shipping) => OrderCommand::SetShipping(shipping),
         Change::Tax { line, amount } => OrderCommand::SetTax { line, amount },
         Change::BeginEdit => OrderCommand::BeginEdit,
-        Change::ConfirmEdit { totals_hash } => OrderCommand::ConfirmEdit { totals_hash },
+        Change::ConfirmEdit { totals_hash, payment_method } => {
+            let (payment, expires_at) = (cx.new_id(), cx.now() + WAITS);
+            let settling = Some(Settling { payment, payment_method, expires_at });
+            OrderCommand::ConfirmEdit { totals_hash, settling }
+        }
         Change::AbandonEdit => OrderCommand::AbandonEdit,
         Change::CancelLines { lines, reason } => OrderCommand::CancelLines { lines, reason },
         Change::Cancel { reason } => OrderCommand::Cancel { reason },
@@ -234,7 +254,7 @@ pub enum Change {
     Shipping(Shipping),
     Tax { line: Option<LineId>, amount: Money },
     BeginEdit,
-    ConfirmEdit { totals_hash: Option<String> },
+    ConfirmEdit { totals_hash: Option<String>, payment_method: Option<String> },
     AbandonEdit,
     CancelLines { lines: Vec<Units>, reason: CancelReason },
     Cancel { reason: CancelReason },
@@ -262,8 +282,9 @@ pub async fn handle(cx: Context, order: OrderId, step: Step) -> Result<Outcome> 
         Step::Ship { fulfilment, carrier, tracking } => OrderCommand::Ship { fulfilment, carrier, tracking },
         Step::Deliver { fulfilment } => OrderCommand::Deliver { fulfilment },
         Step::CarrierFact(fact) => OrderCommand::RecordCarrierFact(fact),
-        Step::ReceiveReturn { return_id, line, quantity, condition } => {
-            OrderCommand::ReceiveReturn { return_id, line, quantity, condition }
+        Step::LoseParcel { fulfilment } => OrderCommand::LoseParcel { fulfilment },
+        Step::TakeParcelBack { fulfilment, condition } => {
+            OrderCommand::TakeParcelBack { fulfilment, condition }
         }
         Step::DismissReturn { return_id, reason } => OrderCommand::DismissReturn { return_id, reason },
     };
@@ -298,10 +319,11 @@ pub enum Step {
         fulfilment: FulfilmentId,
     },
     CarrierFact(CarrierFact),
-    ReceiveReturn {
-        return_id: ReturnId,
-        line: LineId,
-        quantity: u32,
+    LoseParcel {
+        fulfilment: FulfilmentId,
+    },
+    TakeParcelBack {
+        fulfilment: FulfilmentId,
         condition: Condition,
     },
     DismissReturn {
@@ -325,8 +347,32 @@ pub async fn record_payment(
     let payment = payment_of(order);
     let paid = OrderCommand::RecordPayment { payment, authorised: amount, captured: amount };
     let on_order = On::<Order>::new(order, paid);
-    let taken = On::<Payment>::new(payment, PaymentCommand::Record { order, amount, at });
+    let record = PaymentCommand::Record { order, amount, at, reference: None };
+    let taken = On::<Payment>::new(payment, record);
     let acts: [&dyn Act; 2] = [&on_order, &taken];
+    cx.execute_all(&acts).await
+}
+
+/// Writes down that some of what an order on credit owes was paid: as a payment of its own, whose id is answered, and
+/// on the order, both or neither.
+///
+/// # Errors
+/// Refusals of the order, with what is left to be paid; any of [`Error`].
+#[instrument(name = "order.mark_paid", skip_all, fields(order.id = %order))]
+pub async fn mark_paid(
+    cx: Context,
+    order: OrderId,
+    amount: Money,
+    reference: Option<String>,
+) -> Result<Outcome> {
+    cx.must(MARK_PAID)?;
+    let payment: PaymentId = cx.new_id();
+    let at = cx.effective_at.unwrap_or_else(|| cx.now());
+    let record = PaymentCommand::Record { order, amount, at, reference };
+    let record = On::<Payment>::new(payment, record).supposed_new();
+    let paid = OrderCommand::MarkPaid { payment, amount };
+    let on_order = On::<Order>::new(order, paid);
+    let acts: [&dyn Act; 2] = [&record, &on_order];
     cx.execute_all(&acts).await
 }
 
@@ -345,7 +391,21 @@ fn must_for(cx: &Context, settlement: Settlement) -> Result<()> {
     }
 }
 
-fn placing_of(cx: &Context, asked: PlacingAsked) -> Result<Placing> {
+/// Has the reference mean this order, in a shop where it can mean but one.
+pub(super) async fn claim(
+    facts: &Facts,
+    order: OrderId,
+    reference: Option<&str>,
+) -> Result<Option<Box<dyn Act>>> {
+    let Some(reference) = reference else { return Ok(None) };
+    if !shop::policy(facts).await?.unique_references {
+        return Ok(None);
+    }
+    let command = OrderReferenceCommand::Claim { order, reference: reference.to_owned() };
+    Ok(Some(On::<OrderReference>::new(order_reference::id_of(reference), command).boxed()))
+}
+
+async fn placing_of(facts: &Facts, asked: PlacingAsked) -> Result<Placing> {
     let waits = asked.waits.unwrap_or(WAITS);
     if waits <= TimeDelta::zero() || waits > WAITS_AT_MOST {
         let most = WAITS_AT_MOST.num_days();
@@ -354,14 +414,17 @@ fn placing_of(cx: &Context, asked: PlacingAsked) -> Result<Placing> {
             format!("an order waits longer than nothing and at most {most} days"),
         ));
     }
-    // What was only written down, or is on credit, waits for nobody.
-    let expires_at = (asked.settlement == Settlement::Checkout).then(|| cx.now() + waits);
+    // What was only written down waits for nobody. (On credit it waits for its goods to be set aside.)
+    let recorded = asked.settlement == Settlement::Recorded;
+    let expires_at = (!recorded).then(|| facts.now() + waits);
+    let number_prefix = if recorded { None } else { shop::policy(facts).await?.order_prefix };
     Ok(Placing {
         totals_hash: asked.totals_hash,
         payment_method: asked.payment_method,
         expires_at,
         settlement: asked.settlement,
-        at: cx.now(),
+        number_prefix,
+        at: facts.now(),
     })
 }
 

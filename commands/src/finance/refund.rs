@@ -88,6 +88,16 @@ pub async fn retry(cx: Context, refund: RefundId) -> Result<Outcome> {
     cx.execute::<Refund>(refund, RefundCommand::Retry).await
 }
 
+/// Says that one which waits for a person was paid out in another way.
+///
+/// # Errors
+/// Any of [`crate::Error`].
+#[instrument(name = "refund.pay_out", skip_all, fields(refund.id = %refund))]
+pub async fn pay_out(cx: Context, refund: RefundId, reference: String) -> Result<Outcome> {
+    cx.must(APPROVE)?;
+    cx.execute::<Refund>(refund, RefundCommand::PayOut { reference }).await
+}
+
 /// Gives one up, before it is sent or after a person looked at why it was refused.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ use domain::identity::membership::{Membership, MembershipCommand};
 use domain::identity::workspace::{Workspace, WorkspaceCommand, WorkspaceEvent};
 use domain::ids::WorkspaceId;
 use domain::kernel::Unreadable;
+use domain::locale::TimeZone;
 use tracing::instrument;
 use uuid::Uuid;
 
@@ -51,6 +52,18 @@ pub async fn suspend(cx: Context, reason: &str) -> Result<Outcome> {
 #[instrument(name = "workspace.resume", skip_all, fields(workspace.id = %cx.workspace))]
 pub async fn resume(cx: Context) -> Result<Outcome> {
     act(cx, WorkspaceCommand::Resume).await
+}
+
+/// By which clock the context's workspace reckons: as it is now, not as a cache has it.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn time_zone(cx: Context) -> Result<TimeZone> {
+    cx.know(|facts| async move {
+        let workspace = facts.load::<Workspace>(&facts.workspace).await?;
+        Ok(workspace.state.settings().map(|settings| settings.time_zone.clone()).unwrap_or_default())
+    })
+    .await
 }
 
 async fn act(cx: Context, command: WorkspaceCommand) -> Result<Outcome> {

@@ -1,6 +1,7 @@
 //! Checkout: takes one placed order to confirmed, or undoes all it did.
 //!
-//! reserve every line → authorise → commit every reservation → capture → confirm. It is told facts and emits
+//! reserve every line → authorise → commit every reservation → capture → confirm. (Where nothing is to be paid, or not
+//! now, without the second and the fourth.) It is told facts and emits
 //! requests; what is requested next follows from its state alone, so each request is made once, whatever is told
 //! twice, late or out of order. Once something fails it is closing: whatever is or later turns out to be reserved,
 //! committed, authorised or captured is released, voided or refunded, also long after it has closed.
@@ -137,6 +138,9 @@ pub struct Beginning {
     pub reservation_expires_at: DateTime<Utc>,
     /// When the order expires.
     pub expires_at: DateTime<Utc>,
+    /// It is paid later: nothing is asked for now, and the total is 0.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_credit: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -209,6 +213,7 @@ pub enum Case {
 pub enum Basis {
     Captured,
     Free,
+    CreditTerms,
 }
 
 /// Why a checkout says no.

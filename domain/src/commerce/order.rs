@@ -29,18 +29,24 @@ mod examples;
 mod fulfil;
 #[cfg(test)]
 mod invariants;
+mod parcel;
 #[cfg(test)]
 mod pinned;
 mod place;
 mod refusal;
 mod returning;
+mod shares;
 mod state;
 mod status;
 
 pub use balance::{Balance, Giving};
 pub use contents::{Contents, Discount, Item, Line, Shipping, Terms};
-pub use event::{CancelledLine, FulfilledLine, Observed, OrderEvent, Placed, RefundedLine, ReservedUnits};
+pub use event::{
+    BackLine, CancelledLine, FulfilledLine, Observed, OrderEvent, Placed, RefundedLine, ReservedUnits,
+    WantedUnits,
+};
 pub use refusal::OrderRefusal;
+pub use shares::Share;
 pub use state::Order;
 pub use status::{Counters, FulfilmentStatus, PaymentStatus, ReturnStatus};
 
@@ -76,6 +82,10 @@ pub enum OrderCommand {
     Place(Placing),
     /// Draft and place at once.
     Submit(Box<Submission>),
+    /// Told: what people call it.
+    Number {
+        number: String,
+    },
     /// Told: units are set aside for a line.
     RecordReservation {
         line: LineId,
@@ -87,6 +97,11 @@ pub enum OrderCommand {
         payment: PaymentId,
         authorised: Money,
         captured: Money,
+    },
+    /// A person says that some of what is on credit was paid.
+    MarkPaid {
+        payment: PaymentId,
+        amount: Money,
     },
     /// A person wants money given back: it is set aside from what is held.
     AskRefund {
@@ -111,6 +126,12 @@ pub enum OrderCommand {
     ReverseRefund {
         refund: RefundId,
     },
+    /// Told: money was taken for what came to nothing, and is given back under this refund.
+    UndoPayment {
+        payment: PaymentId,
+        refund: RefundId,
+        amount: Money,
+    },
     Confirm {
         basis: Basis,
     },
@@ -132,6 +153,21 @@ pub enum OrderCommand {
     Deliver {
         fulfilment: FulfilmentId,
     },
+    /// What went out never arrives: its units are to be sent again or cancelled.
+    LoseParcel {
+        fulfilment: FulfilmentId,
+    },
+    /// What went out came back unopened: its units are to be sent again or cancelled.
+    TakeParcelBack {
+        fulfilment: FulfilmentId,
+        condition: Condition,
+    },
+    /// Units of a line are set aside that have to leave once more.
+    Reserve {
+        line: LineId,
+        reservation: ReservationId,
+        quantity: u32,
+    },
     /// Told: what a carrier says, in whatever order, also before the order is confirmed.
     RecordCarrierFact(CarrierFact),
     CancelLines {
@@ -145,9 +181,22 @@ pub enum OrderCommand {
         at: DateTime<Utc>,
     },
     BeginEdit,
-    /// The edit holds from now on; what it costs more must have been paid.
+    /// The edit holds from now on, if nothing is owed for it and all is reserved; else it is settled first, where it
+    /// is said how.
     ConfirmEdit {
         totals_hash: Option<String>,
+        settling: Option<Settling>,
+    },
+    /// Told: what an edit costs and takes more is paid and reserved.
+    CompleteEdit {
+        payment: PaymentId,
+        captured: Option<Money>,
+        reserved: Vec<ReservedLine>,
+    },
+    /// Told: it cannot be.
+    EndEditSettlement {
+        payment: PaymentId,
+        reason: Unsettled,
     },
     AbandonEdit,
     RequestReturn {
@@ -160,6 +209,8 @@ pub enum OrderCommand {
         line: LineId,
         quantity: u32,
         condition: Condition,
+        /// Whether what sending cost is given back along, if everything came back with this.
+        refund_shipping: bool,
     },
     /// What has not come back is not expected any more.
     DismissReturn {
@@ -178,6 +229,8 @@ pub struct Placing {
     /// When the order expires, if it is not confirmed by then.
     pub expires_at: Option<DateTime<Utc>>,
     pub settlement: Settlement,
+    /// What stands before its number, if it is to get one.
+    pub number_prefix: Option<String>,
     pub at: DateTime<Utc>,
 }
 
@@ -190,6 +243,39 @@ pub struct Submission {
     pub cart: Option<CartId>,
     pub contents: Contents,
     pub placing: Placing,
+}
+
+/// How an edit is settled that costs more or takes more from stock.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Settling {
+    /// Under which id the difference is paid.
+    pub payment: PaymentId,
+    /// The provider's token of a payment method; not needed where nothing is to be paid.
+    pub payment_method: Option<String>,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Units that are set aside for a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ReservedLine {
+    pub line: LineId,
+    pub reservation: ReservationId,
+    pub quantity: u32,
+}
+
+/// Why what an edit costs and takes more was not settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, AsRefStr)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = EditUnsettled))]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Unsettled {
+    OutOfStock,
+    PaymentFailed,
+    Expired,
+    /// The edit was abandoned or the order cancelled meanwhile.
+    Withdrawn,
+    /// The order did not take it any more.
+    Refused,
 }
 
 /// Some units of a line.
@@ -307,18 +393,21 @@ impl Decider for Order {
             C::SetTax { line, amount } => self.set_tax(line, amount),
             C::Place(placing) => self.place(&placing),
             C::Submit(submission) => self.submit(*submission),
+            C::Number { number } => self.number(number),
             C::RecordReservation { line, reservation, quantity } => {
                 self.record_reservation(line, reservation, quantity)
             }
             C::RecordPayment { payment, authorised, captured } => {
                 self.record_payment(payment, authorised, captured)
             }
+            C::MarkPaid { payment, amount } => self.mark_paid(payment, amount),
             C::AskRefund { refund, payment, amount, giving, lines } => {
                 self.ask_refund(refund, payment, amount, giving, lines)
             }
             C::EndRefund { refund } => self.end_refund(refund),
             C::RecordRefund { refund, payment, amount } => self.record_refund(refund, payment, amount),
             C::ReverseRefund { refund } => self.reverse_refund(refund),
+            C::UndoPayment { payment, refund, amount } => self.undo_payment(payment, refund, amount),
             C::Confirm { basis } => self.confirm(basis),
             C::Fulfil { fulfilment, lines, override_unpaid } => {
                 self.fulfil(fulfilment, &lines, override_unpaid)
@@ -326,16 +415,23 @@ impl Decider for Order {
             C::CancelFulfilment { fulfilment } => self.cancel_fulfilment(fulfilment),
             C::Ship { fulfilment, carrier, tracking } => self.ship(fulfilment, carrier, tracking),
             C::Deliver { fulfilment } => self.deliver(fulfilment),
+            C::LoseParcel { fulfilment } => self.lose_parcel(fulfilment),
+            C::TakeParcelBack { fulfilment, condition } => self.take_parcel_back(fulfilment, condition),
+            C::Reserve { line, reservation, quantity } => self.reserve_again(line, reservation, quantity),
             C::RecordCarrierFact(fact) => self.record_carrier_fact(fact),
             C::CancelLines { lines, reason } => self.cancel_lines(&lines, reason),
             C::Cancel { reason } => self.cancel(reason),
             C::Expire { at } => self.expire(at),
             C::BeginEdit => self.begin_edit(),
-            C::ConfirmEdit { totals_hash } => self.confirm_edit(totals_hash.as_deref()),
+            C::ConfirmEdit { totals_hash, settling } => self.confirm_edit(totals_hash.as_deref(), settling),
+            C::CompleteEdit { payment, captured, reserved } => {
+                self.complete_edit(payment, captured, &reserved)
+            }
+            C::EndEditSettlement { payment, reason } => self.end_edit_settlement(payment, reason),
             C::AbandonEdit => self.abandon_edit(),
             C::RequestReturn { return_id, lines, reason } => self.request_return(return_id, &lines, reason),
-            C::ReceiveReturn { return_id, line, quantity, condition } => {
-                self.receive_return(return_id, line, quantity, condition)
+            C::ReceiveReturn { return_id, line, quantity, condition, refund_shipping } => {
+                self.receive_return(return_id, Units { line, quantity }, condition, refund_shipping)
             }
             C::DismissReturn { return_id, reason } => self.dismiss_return(return_id, reason),
         }

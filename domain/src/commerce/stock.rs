@@ -57,6 +57,8 @@ pub enum StockCommand {
         quantity: i64,
     },
     Reserve(Reservation),
+    /// Reserve and commit at once.
+    Allocate(Reservation),
     /// Give up a reservation that was not committed.
     Release {
         reservation: ReservationId,
@@ -224,6 +226,15 @@ impl Stock {
         Ok(vec![StockEvent::Reserved(asked)])
     }
 
+    fn allocate(&self, asked: Reservation) -> Result<Vec<StockEvent>, StockRefusal> {
+        let commit = StockCommand::Commit { reservation: asked.reservation, at: asked.at };
+        let mut events = self.reserve(asked)?;
+        let mut then = self.clone();
+        events.iter().cloned().for_each(|event| then.evolve(event));
+        events.extend(then.decide(commit)?);
+        Ok(events)
+    }
+
     fn ship(
         &self,
         reservation: ReservationId,
@@ -285,6 +296,7 @@ impl Decider for Stock {
             }
 
             C::Reserve(asked) => self.reserve(asked),
+            C::Allocate(asked) => self.allocate(asked),
 
             C::Release { reservation } => {
                 let held = self.holdings.get(reservation)?;

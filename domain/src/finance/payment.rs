@@ -47,6 +47,8 @@ pub enum PaymentCommand {
         order: OrderId,
         amount: Money,
         at: DateTime<Utc>,
+        /// What it is found by elsewhere.
+        reference: Option<String>,
     },
     /// Ask the provider to authorise the amount; the attempt's id is the key of idempotency there.
     StartAttempt {
@@ -141,6 +143,9 @@ pub enum PaymentEvent {
         order: OrderId,
         amount: Money,
         at: DateTime<Utc>,
+        /// What it is found by elsewhere, as a bank's number.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<String>,
     },
     AttemptStarted {
         order: OrderId,
@@ -257,6 +262,12 @@ pub enum PaymentEvent {
         /// The provider's reference of the charge to refund.
         charge: String,
     },
+    /// It is to be given back where it was taken: no provider can.
+    RefundSetAside {
+        order: OrderId,
+        refund: RefundId,
+        amount: Money,
+    },
     RefundReleased {
         order: OrderId,
         refund: RefundId,
@@ -333,7 +344,10 @@ fn open(command: PaymentCommand) -> Decision {
         C::Create { order, amount, capture, method, expires_at } => {
             Ok(vec![E::Created { subject: Subject::Order, order, amount, capture, method, expires_at }])
         }
-        C::Record { order, amount, at } => Ok(vec![E::Recorded { order, amount, at }]),
+        C::Record { reference: Some(ref reference), .. } if !words::is_reference(reference) => {
+            Err(No::InvalidReference)
+        }
+        C::Record { order, amount, at, reference } => Ok(vec![E::Recorded { order, amount, at, reference }]),
         _ => Err(No::Unknown),
     }
 }

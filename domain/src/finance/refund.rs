@@ -14,6 +14,7 @@ use crate::ids::{LineId, OrderId, PaymentId, RefundId};
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::money::Money;
 use crate::sourced;
+use crate::text::is_blank;
 
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,10 @@ pub enum RefundCommand {
     RecordUnresolved,
     /// Try once more what waits for a person.
     Retry,
+    /// A person has paid it out in another way, found by this there.
+    PayOut {
+        reference: String,
+    },
     /// A person gives it up, before it is sent or after the provider said no.
     Reject {
         code: String,
@@ -215,6 +220,14 @@ pub enum RefundRefusal {
     AlreadySent,
     #[error("the refund is over; what is still owed is asked for anew")]
     Closed,
+    #[error("the money was taken elsewhere: give it back there, and mark the refund as paid out")]
+    ByHand,
+    #[error("the provider may have paid it out: retry asks it again")]
+    InDoubt,
+    #[error("the refund does not wait for a person")]
+    NotInReview,
+    #[error("a reference is 1 to 200 characters and not blank")]
+    InvalidReference,
     #[error("the refund waits for a person: retry sends it again, reject gives it up")]
     InReview,
 }
@@ -228,6 +241,8 @@ pub struct Refund {
     attempts: u32,
     /// The provider may have paid it out and not said so.
     in_doubt: bool,
+    /// No provider can pay it out.
+    by_hand: bool,
     /// It failed because the payment did not allot its money; today it would wait for a person.
     not_allotted: bool,
     status: Option<RefundStatus>,
@@ -322,6 +337,17 @@ impl Decider for Refund {
             }
             (C::RecordUnresolved, _) => Ok(vec![]),
 
+            (C::PayOut { reference }, _) if is_blank(&reference) || reference.chars().count() > 200 => {
+                Err(No::InvalidReference)
+            }
+            (C::PayOut { .. }, S::ManualReview) if self.in_doubt => Err(No::InDoubt),
+            (C::PayOut { reference: psp_ref }, S::ManualReview) => {
+                Ok(vec![E::Succeeded { payment, order, amount, psp_ref }])
+            }
+            (C::PayOut { .. }, S::Succeeded) => Ok(vec![]),
+            (C::PayOut { .. }, _) => Err(No::NotInReview),
+
+            (C::Retry, S::ManualReview) if self.by_hand => Err(No::ByHand),
             (C::Retry, S::ManualReview) => Ok(vec![match self.charge.clone() {
                 None => E::Approved { payment, order, amount },
                 // What may have been paid out is asked for under the name it had.
@@ -377,7 +403,7 @@ impl Decider for Refund {
                 RefundStatus::Failed
             }
             E::HeldForReview { code, .. } => {
-                self.in_doubt = code == NO_ANSWER;
+                (self.in_doubt, self.by_hand) = (code == NO_ANSWER, code == PAY_OUT_BY_HAND);
                 RefundStatus::ManualReview
             }
             E::OutcomeUnknown { .. } => RefundStatus::Unknown,
@@ -391,6 +417,8 @@ impl Decider for Refund {
     }
 }
 
+/// Why a refund waits for a person whose money no provider took.
+pub const PAY_OUT_BY_HAND: &str = "pay_out_by_hand";
 /// Why a refund waits for a person where the provider says nothing.
 const NO_ANSWER: &str = "no_answer";
 
@@ -430,7 +458,7 @@ impl Refusal for RefundRefusal {
     fn kind(&self) -> Kind {
         match self {
             Self::Unknown => Kind::Missing,
-            Self::InvalidAmount | Self::LinesDoNotAddUp => Kind::Invalid,
+            Self::InvalidAmount | Self::LinesDoNotAddUp | Self::InvalidReference => Kind::Invalid,
             _ => Kind::Conflict,
         }
     }

@@ -128,6 +128,12 @@ impl Workspace {
         self.name.is_some() && self.suspended.is_none()
     }
 
+    /// How it reckons and reads, if that was settled.
+    #[must_use]
+    pub const fn settings(&self) -> Option<&Settings> {
+        self.settings.as_ref()
+    }
+
     /// Whose it is, if it is a person's.
     #[must_use]
     pub fn owner(&self) -> Option<AccountId> {

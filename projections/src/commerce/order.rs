@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use domain::commerce::order::{
     Condition, Contents, Counters, FulfilledLine, FulfilmentStatus, Line, Observed, Order, OrderEvent,
-    PaymentStatus, Phase, Placed, ReservedUnits, ReturnStatus, Terms, Units,
+    PaymentStatus, Phase, Placed, ReservedUnits, ReturnStatus, Terms, Units, Unsettled,
 };
 use domain::ids::{FulfilmentId, LineId, OrderId, ReturnId};
 use domain::kernel::Recorded;
@@ -19,7 +19,8 @@ use domain::money::Money;
 
 pub use self::list::{OrderFilter, OrderSort};
 pub use self::row::{
-    DraftView, FulfilmentStage, FulfilmentView, LineView, OrderLineView, OrderView, Received, ReturnView,
+    DraftView, EditSettlementView, FulfilmentStage, FulfilmentView, LineView, OrderLineView, OrderView,
+    Received, ReturnView,
 };
 use crate::stream::{Stem, StreamView};
 use crate::view::Unfoldable;
@@ -63,6 +64,7 @@ impl OrderView {
             stem,
             effective_at: first.effective_at,
             customer_id,
+            number: None,
             reference,
             currency,
             status: Phase::Draft,
@@ -116,6 +118,7 @@ impl OrderView {
             | E::ShippingSet(_)
             | E::TaxSet { .. } => self.change_draft(happened),
             E::Placed(placed) => self.take_in_placed(placed, at),
+            E::Numbered { number } => self.number = Some(number.clone()),
             E::StockReserved { line, quantity, .. }
             | E::LateObservation { observed: Observed::Reserved { line, quantity, .. } } => {
                 self.allocate(*line, u64::from(*quantity));
@@ -132,7 +135,7 @@ impl OrderView {
                 once(&mut self.refunds, *refund);
             }
             E::RefundAsked { refund, .. } => once(&mut self.refunds, *refund),
-            E::RefundEnded { .. } => {}
+            E::RefundEnded { .. } | E::PaymentUndone { .. } => {}
             E::RefundReversed { total_refunded, .. } => self.refunded = *total_refunded,
             E::Confirmed { basis, .. } => {
                 (self.status, self.basis, self.confirmed_at) = (Phase::Confirmed, Some(*basis), Some(at));
@@ -167,6 +170,15 @@ impl OrderView {
                     (f.status, f.delivered_at) = (FulfilmentStage::Delivered, Some(at));
                 });
             }
+            E::ParcelLost { fulfilment, lines } => {
+                self.count(of(lines), |units, n| units.gone(n, |units| &mut units.lost));
+                self.fulfilment(*fulfilment, |f| f.status = FulfilmentStage::Lost);
+            }
+            E::ParcelCameBack { fulfilment, lines, .. } => {
+                let lines = lines.iter().map(|line| (line.line, line.quantity));
+                self.count(lines, |units, n| units.gone(n, |units| &mut units.came_back));
+                self.fulfilment(*fulfilment, |f| f.status = FulfilmentStage::CameBack);
+            }
             E::CarrierFactObserved(fact) => self.carrier_facts.push(fact.clone()),
             E::LinesCancelled { lines, released, .. } => {
                 self.release(released);
@@ -186,6 +198,11 @@ impl OrderView {
                 self.close(Phase::Expired, at);
             }
             E::Completed => self.status = Phase::Completed,
+            E::EditSettlementBegun { payment, amount, expires_at, .. } => {
+                let (payment_id, amount, expires_at) = (*payment, *amount, *expires_at);
+                self.settlement(Some(EditSettlementView { payment_id, amount, expires_at }), None);
+            }
+            E::EditSettlementEnded { reason, .. } => self.settlement(None, Some(*reason)),
             E::EditConfirmed { terms, released, .. } => {
                 self.release(released);
                 self.agree(terms);
@@ -207,13 +224,16 @@ impl OrderView {
                     reason: reason.clone(),
                 });
             }
-            E::ReturnReceived { return_id, line, quantity, condition, amount, .. } => {
+            E::ReturnReceived { return_id, line, quantity, condition, amount, shipping, .. } => {
                 let damaged = *condition == Condition::Damaged;
                 self.count([(*line, *quantity)], |units, n| {
                     units.return_received += n;
                     units.written_off += if damaged { n } else { 0 };
                 });
                 self.credited = self.credited.plus(*amount)?;
+                if let Some(shipping) = shipping {
+                    self.credited = self.credited.plus(*shipping)?;
+                }
                 let units = Units { line: *line, quantity: *quantity };
                 let received = Received { units, condition: *condition, amount: *amount };
                 self.returned(*return_id, |r| r.received.push(received));
@@ -244,6 +264,12 @@ impl OrderView {
             && let Ok(terms) = terms
         {
             self.agree(&terms);
+        }
+    }
+
+    fn settlement(&mut self, settlement: Option<EditSettlementView>, unsettled: Option<Unsettled>) {
+        if let Some(draft) = &mut self.draft {
+            (draft.settlement, draft.unsettled) = (settlement, unsettled);
         }
     }
 
@@ -361,7 +387,9 @@ impl OrderView {
 impl From<Contents> for DraftView {
     fn from(contents: Contents) -> Self {
         let terms = contents.terms().ok();
-        let mut draft = Self { contents, total: None, totals_hash: None, allocated: BTreeMap::new() };
+        let allocated = BTreeMap::new();
+        let mut draft =
+            Self { contents, total: None, totals_hash: None, settlement: None, unsettled: None, allocated };
         draft.comes_to(terms.as_ref());
         draft
     }

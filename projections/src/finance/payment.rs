@@ -26,6 +26,8 @@ pub struct PaymentView {
     pub status: PaymentStatus,
     /// The provider's token of a method; `recorded` for money that was taken elsewhere.
     pub method: String,
+    /// What it is found by elsewhere, of money that was taken there.
+    pub reference: Option<String>,
     pub capture: Option<CaptureMode>,
     pub amount: Money,
     pub authorised: Money,
@@ -129,6 +131,10 @@ impl PaymentView {
             }
             _ => return None,
         };
+        let reference = match happened {
+            PaymentEvent::Recorded { reference, .. } => reference.clone(),
+            _ => None,
+        };
         let nothing = Money::zero(amount.currency);
         Some(Self {
             stem,
@@ -136,6 +142,7 @@ impl PaymentView {
             order_id,
             status: PaymentStatus::RequiresConfirmation,
             method,
+            reference,
             capture,
             amount,
             authorised: nothing,
@@ -238,7 +245,7 @@ impl PaymentView {
                 let (fact, reference, amount) = (*fact, reference.clone(), *amount);
                 self.late_observations.push(LateFact { fact, reference, amount });
             }
-            E::RefundAllotted { refund, .. } => {
+            E::RefundAllotted { refund, .. } | E::RefundSetAside { refund, .. } => {
                 if !self.refunds.contains(refund) {
                     self.refunds.push(*refund);
                 }
@@ -286,6 +293,12 @@ pub struct PaymentFilter {
     pub status: Option<PaymentStatus>,
     #[param(inline, nullable = false)]
     pub order_id: Option<OrderId>,
+    /// Only those made at this time or later.
+    #[param(nullable = false)]
+    pub from: Option<DateTime<Utc>>,
+    /// Only those made before this time.
+    #[param(nullable = false)]
+    pub to: Option<DateTime<Utc>>,
 }
 
 impl Filter for PaymentFilter {
@@ -296,10 +309,9 @@ impl Filter for PaymentFilter {
     }
 
     fn narrow(self, list: Listing<Payments>) -> Listing<Payments> {
-        list.only("t.status = ", self.status.map(word), "").only(
-            "t.order_id = ",
-            self.order_id.map(String::from),
-            "",
-        )
+        list.only("t.status = ", self.status.map(word), "")
+            .only("t.order_id = ", self.order_id.map(String::from), "")
+            .only("t.effective_at >= ", self.from, "")
+            .only("t.effective_at < ", self.to, "")
     }
 }

@@ -107,6 +107,12 @@ pub struct RefundFilter {
     /// came back.
     #[param(required = false, nullable = false)]
     pub needs_attention: Option<bool>,
+    /// Only those made at this time or later.
+    #[param(nullable = false)]
+    pub from: Option<DateTime<Utc>>,
+    /// Only those made before this time.
+    #[param(nullable = false)]
+    pub to: Option<DateTime<Utc>>,
 }
 
 /// What waits for a person. (That the payment did not allot its money made a refund fail, before refunds waited.)
@@ -124,6 +130,8 @@ impl Filter for RefundFilter {
         list.only("t.status = ", self.status.map(word), "")
             .only("t.order_id = ", self.order_id.map(String::from), "")
             .only("t.payment_id = ", self.payment_id.map(String::from), "")
+            .only("t.effective_at >= ", self.from, "")
+            .only("t.effective_at < ", self.to, "")
             .only(NEEDS_ATTENTION, self.needs_attention, "")
     }
 }

@@ -11,6 +11,9 @@ const BEN: &str = "cus_01h455vb4pex5vsknk084sn02r";
 #[tokio::test]
 async fn a_guest_fills_it_and_becomes_known() {
     let app = TestApp::start().await;
+    for sku in ["LAMP", "BULB", "SHADE"] {
+        app.sell(sku, 100, 0).await;
+    }
     let id = app.owner.create(CARTS, json!({"currency": "EUR"})).await;
     let cart = format!("{CARTS}/{id}");
     for (sku, quantity) in [("LAMP", 2), ("BULB", 4), ("LAMP", 3), ("SHADE", 1), ("SHADE", 0)] {
@@ -78,6 +81,7 @@ async fn a_repeated_opening_opens_one_cart() {
 #[tokio::test]
 async fn a_line_is_set_at_the_version_one_saw_and_no_other() {
     let app = TestApp::start().await;
+    app.sell("LAMP", 100, 0).await;
     let cart = format!("{CARTS}/{}", app.owner.create(CARTS, json!({"currency": "EUR"})).await);
     let set = |quantity: i64| {
         let request =
@@ -92,6 +96,7 @@ async fn a_line_is_set_at_the_version_one_saw_and_no_other() {
 #[tokio::test]
 async fn nobody_else_sees_or_fills_it() {
     let app = TestApp::start().await;
+    app.sell("LAMP", 100, 0).await;
     let cart = format!("{CARTS}/{}", app.owner.create(CARTS, json!({"currency": "EUR"})).await);
     let (stranger, line, one) = (app.stranger(), format!("{cart}/lines/LAMP"), json!({"quantity": 1}));
     assert_eq!(stranger.get(&cart).await.problem(), (404, "not-found".into()));

@@ -1,5 +1,10 @@
 //! The life of an order over HTTP, from its quote to its last return.
 
+mod credit;
+mod editing;
+mod numbers;
+mod parcels;
+
 use serde_json::{Value, json};
 use tests::app::TestApp;
 

@@ -262,7 +262,7 @@ async fn all_that_is_wrong_with_a_new_one_is_told_at_once() {
         "title": "",
         "descripton": "misspelt",
         "variants": [
-            {"sku": "LAMP S", "title": " ", "prices": [{"amount": -1, "currency": "usd"}]},
+            {"sku": "LAMP!", "title": " ", "prices": [{"amount": -1, "currency": "usd"}]},
             {"title": "Large", "attributes": {"size": 1}}
         ]
     });

@@ -196,7 +196,38 @@ async fn what_makes_no_sense_is_not_taken() {
     }
     let nothing = app.owner.post(&adjust, json!({"delta": 0, "reason": "counted"})).await;
     assert_eq!(nothing.problem(), (422, "stock/bad_quantity".into()));
-    let nowhere = app.owner.post(&format!("{STOCK}/LA%20MP/main/receive"), json!({"quantity": 1})).await;
+    let nowhere = app.owner.post(&format!("{STOCK}/LA%21MP/main/receive"), json!({"quantity": 1})).await;
     assert_eq!(nowhere.problem(), (404, "not-found".into()));
     assert_eq!(app.owner.get(&lamp).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sku_may_have_blanks_and_slashes_which_a_path_encodes() {
+    let app = TestApp::with_gateway().await;
+    let (sku, path) = ("TEE/GREEN 250.g", "/api/ecommerce/stock/TEE%2FGREEN%20250.g/main");
+    app.sell(sku, 1_000, 0).await;
+    assert_eq!(app.owner.post(&format!("{path}/receive"), json!({"quantity": 5})).await.status, 200);
+    app.drain().await;
+    let level = app.owner.show(path).await;
+    assert_eq!((&level["sku"], &level["on_hand"]), (&json!(sku), &json!(5)));
+    let listed = app.owner.show("/api/ecommerce/stock?sku=TEE/GREEN%20250.g").await;
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+    assert_eq!(app.owner.show(&format!("{path}/history")).await["items"].as_array().unwrap().len(), 1);
+    let order = app.order(sku, 2, "card").await;
+    assert_eq!(app.order_now(&order).await["status"], "confirmed");
+    assert_eq!(app.owner.show(path).await["available"], 3);
+    let cart = app.owner.create("/api/ecommerce/carts", json!({"currency": "USD"})).await;
+    let line = format!("/api/ecommerce/carts/{cart}/lines/TEE%2FGREEN%20250.g");
+    assert_eq!(app.owner.put(&line, json!({"quantity": 1})).await.status, 200);
+    let unknown = format!("/api/ecommerce/carts/{cart}/lines/NO%2FSUCH");
+    let refused = app.owner.put(&unknown, json!({"quantity": 1})).await;
+    assert_eq!(refused.problem(), (422, "cart/unknown_sku".into()));
+    assert_eq!(
+        app.owner.put(&unknown, json!({"quantity": 0})).await.status,
+        200,
+        "there is nothing to remove"
+    );
+    for path in ["/api/ecommerce/stock/TEE%2F/main", "/api/ecommerce/stock/TEE%2F..%2FX/main"] {
+        assert_eq!(app.owner.get(path).await.problem(), (400, "bad-request".into()), "{path}");
+    }
 }

@@ -85,7 +85,7 @@ async fn a_target_has_one_reading() {
         "/api//jars",
         "/api/../health",
         "/api/%2e%2e/health",
-        "/api/jars%2fx",
+        "/api/jars%2f..%2fx",
         "/health%00",
         "/health%0d%0ax",
         "/%c0%af",

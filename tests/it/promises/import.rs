@@ -14,7 +14,7 @@ use domain::ids::WorkspaceId;
 use infra::log::Log;
 use infra::subscription::{Host, checkpoint};
 use projections::Runtime;
-use projections::intelligence::dashboard::{Dashboard, DashboardView, Grouping, Range, figures};
+use projections::intelligence::dashboard::{Dashboard, DashboardView, Grouping, Range, figures, zone};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tests::chaos::long;
 use tokio_util::sync::CancellationToken;
@@ -127,7 +127,13 @@ impl Books {
         stop.cancel();
         host.await.unwrap().unwrap();
         let day = |year| chrono::NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
-        let range = Range { from: day(1990), to: day(2010), group_by: Some(Grouping::Month), top: 5 };
+        let range = Range {
+            from: day(1990),
+            to: day(2010),
+            zone: zone("UTC"),
+            group_by: Some(Grouping::Month),
+            top: 5,
+        };
         figures(pool, self.workspace().await, range).await.unwrap().value
     }
 }

@@ -80,6 +80,9 @@ struct EditConfirmation {
     /// The totals that were agreed to: refused if they are others by now.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     totals_hash: Option<String>,
+    /// The provider's token of a payment method, to pay with what the edit costs more.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$")]
+    payment_method: Option<String>,
 }
 
 /// Open a draft.
@@ -169,14 +172,18 @@ async fn begin_edit(Path(of): Path<Id<OrderId>>, Command(cx, _): Command<NoBody>
     Ok(Done(order::change(cx, of.id, Change::BeginEdit).await?))
 }
 
-/// Let an edit hold: what it costs more must have been paid.
+/// Let an edit hold: at once, or as soon as what it costs more is paid and what it takes more is reserved.
+///
+/// Until then the order shows its `draft.settlement`. What fails leaves the order as it was and the edit open, and
+/// `draft.unsettled` says why.
 #[utoipa::path(post, path = "/api/ecommerce/orders/{id}/edit/confirm", tag = "order",
     params(Id<OrderId>), request_body = EditConfirmation, responses(Done))]
 async fn confirm_edit(
     Path(of): Path<Id<OrderId>>,
     Command(cx, body): Command<EditConfirmation>,
 ) -> Result<Done> {
-    let change = Change::ConfirmEdit { totals_hash: body.totals_hash };
+    let EditConfirmation { totals_hash, payment_method } = body;
+    let change = Change::ConfirmEdit { totals_hash, payment_method };
     Ok(Done(order::change(cx, of.id, change).await?))
 }
 

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use commands::commerce::order::{self, Step};
-use domain::commerce::order::{CarrierFact, CarrierFactKind};
-use domain::ids::{FulfilmentId, OrderId};
+use domain::commerce::order::{CarrierFact, CarrierFactKind, Condition, Units};
+use domain::ids::{FulfilmentId, LineId, OrderId};
 use domain::kernel::microseconds;
 use projections::commerce::order::{FulfilmentView, Orders};
 use serde::Deserialize;
@@ -17,6 +17,7 @@ use crate::answer::{Created, Done, Shown};
 use crate::app::App;
 use crate::extract::{Command, Creation, Id, NoBody, Path, Show};
 use crate::fresh::MinPosition;
+use crate::openapi::KeyRequired;
 use crate::problem::Result;
 use crate::read::Read;
 use crate::scope::needs;
@@ -28,6 +29,9 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(needs(order::MANAGE, routes!(ship)))
         .routes(needs(order::MANAGE, routes!(deliver)))
         .routes(needs(order::MANAGE, routes!(cancel_fulfilment)))
+        .routes(needs(order::MANAGE, routes!(lose_parcel)))
+        .routes(needs(order::MANAGE, routes!(take_parcel_back)))
+        .routes(needs(order::MANAGE, routes!(reserve)))
         .routes(needs(order::MANAGE, routes!(record_carrier_fact)))
 }
 
@@ -36,6 +40,28 @@ pub fn routes() -> OpenApiRouter<App> {
 struct OfFulfilment {
     id: OrderId,
     fulfilment: FulfilmentId,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct OfLine {
+    id: OrderId,
+    line: LineId,
+}
+
+/// How a parcel came back.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ParcelBack {
+    condition: Condition,
+}
+
+/// How many units are to leave once more.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct UnitsAgain {
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    quantity: u32,
 }
 
 /// Units for one parcel.
@@ -125,6 +151,39 @@ async fn deliver(Path(of): Path<OfFulfilment>, Command(cx, _): Command<NoBody>) 
 async fn cancel_fulfilment(Path(of): Path<OfFulfilment>, Command(cx, _): Command<NoBody>) -> Result<Done> {
     let step = Step::CancelFulfilment { fulfilment: of.fulfilment };
     Ok(Done(order::handle(cx, of.id, step).await?))
+}
+
+/// Say that a parcel will never arrive: its units can be cancelled, which gives their money back, or sent again.
+#[utoipa::path(
+    post,
+    path = "/api/ecommerce/orders/{id}/fulfilments/{fulfilment}/lost",
+    tag = "order",
+    params(OfFulfilment),
+    responses(Done)
+)]
+async fn lose_parcel(Path(of): Path<OfFulfilment>, Command(cx, _): Command<NoBody>) -> Result<Done> {
+    let step = Step::LoseParcel { fulfilment: of.fulfilment };
+    Ok(Done(order::handle(cx, of.id, step).await?))
+}
+
+/// Take a parcel back that was not delivered: what is good goes into stock, and its units can be cancelled or sent
+/// again.
+#[utoipa::path(post, path = "/api/ecommerce/orders/{id}/fulfilments/{fulfilment}/came-back", tag = "order",
+    params(OfFulfilment), request_body = ParcelBack, responses(Done))]
+async fn take_parcel_back(
+    Path(of): Path<OfFulfilment>,
+    Command(cx, body): Command<ParcelBack>,
+) -> Result<Done> {
+    let step = Step::TakeParcelBack { fulfilment: of.fulfilment, condition: body.condition };
+    Ok(Done(order::handle(cx, of.id, step).await?))
+}
+
+/// Set units of a line aside that have to leave once more, since their parcel was lost or came back.
+#[utoipa::path(post, path = "/api/ecommerce/orders/{id}/lines/{line}/reserve", tag = "order",
+    params(OfLine, KeyRequired), request_body = UnitsAgain, responses(Done))]
+async fn reserve(Path(of): Path<OfLine>, Creation(cx, body): Creation<UnitsAgain>) -> Result<Done> {
+    let units = Units { line: of.line, quantity: body.quantity };
+    Ok(Done(order::reserve(cx, of.id, units).await?))
 }
 
 /// Record what a carrier says.

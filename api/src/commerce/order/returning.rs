@@ -1,7 +1,7 @@
 //! Returns: what comes back.
 
 use commands::commerce::order::{self, Change, Step};
-use domain::commerce::order::Condition;
+use domain::commerce::order::{Condition, Units};
 use domain::ids::{LineId, OrderId, ReturnId};
 use projections::commerce::order::{Orders, ReturnView};
 use serde::Deserialize;
@@ -55,6 +55,9 @@ struct ReturnReceipt {
     #[schema(minimum = 1, maximum = 1_000_000)]
     quantity: u32,
     condition: Condition,
+    /// Whether what sending cost is given back along, if everything came back with this: the shop's policy, if it is
+    /// not said.
+    refund_shipping: Option<bool>,
 }
 
 /// Why the rest of a return is not expected any more.
@@ -92,9 +95,9 @@ async fn receive_return(
     Path(of): Path<OfReturn>,
     Creation(cx, body): Creation<ReturnReceipt>,
 ) -> Result<Done> {
-    let ReturnReceipt { line, quantity, condition } = body;
-    let step = Step::ReceiveReturn { return_id: of.return_id, line, quantity, condition };
-    Ok(Done(order::handle(cx, of.id, step).await?))
+    let ReturnReceipt { line, quantity, condition, refund_shipping } = body;
+    let units = Units { line, quantity };
+    Ok(Done(order::receive_return(cx, of.id, of.return_id, units, condition, refund_shipping).await?))
 }
 
 /// Expect no more of a return.

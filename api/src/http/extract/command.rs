@@ -101,22 +101,24 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
     })
 }
 
-/// The version the client saw: `"3"`. `*` is whatever is there.
-pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<i64>> {
-    let mut given = headers.get_all(IF_MATCH).iter();
-    let Some(first) = given.next() else { return Ok(None) };
-    let text = first.to_str().ok().filter(|_| given.next().is_none()).map(str::trim);
-    if text == Some("*") {
+/// The versions that the client saw, of which one must be there: `"3"`, or `"3", "4"`. `*` is whatever is there.
+pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<Vec<i64>>> {
+    if !headers.contains_key(IF_MATCH) {
         return Ok(None);
     }
-    text.and_then(|text| text.strip_prefix('"')?.strip_suffix('"')?.parse::<i64>().ok())
-        .filter(|version| *version >= 0)
-        .map(Some)
-        .ok_or_else(|| {
-            // No version of anything here has such an ETag.
-            Problem::new(StatusCode::PRECONDITION_FAILED, "precondition-failed")
-                .saying("If-Match must be the ETag of the version you saw, e.g. \"3\"")
-        })
+    let lines = headers.get_all(IF_MATCH).iter().filter_map(|line| line.to_str().ok());
+    let tags: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
+    if tags == ["*"] {
+        return Ok(None);
+    }
+    // No version of anything here has another ETag.
+    let version = |tag: &&str| tag.strip_prefix('"')?.strip_suffix('"')?.parse::<i64>().ok();
+    let versions: Vec<i64> = tags.iter().filter_map(version).filter(|version| *version >= 0).collect();
+    if versions.is_empty() {
+        return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition-failed")
+            .saying("If-Match must be the ETag of the version you saw, e.g. \"3\", or several of them"));
+    }
+    Ok(Some(versions))
 }
 
 #[cfg(test)]
@@ -154,8 +156,9 @@ mod tests {
     fn only_an_etag_can_match() {
         assert_eq!(if_match(&HeaderMap::new()), Ok(None));
         assert_eq!(if_match(&with(IF_MATCH, &["*"])), Ok(None));
-        assert_eq!(if_match(&with(IF_MATCH, &["\"3\""])), Ok(Some(3)));
-        for text in ["3", "W/\"3\"", "\"x\"", "\"-1\"", "\"1\", \"2\"", "\"9223372036854775808\"", ""] {
+        assert_eq!(if_match(&with(IF_MATCH, &["\"3\""])), Ok(Some(vec![3])));
+        assert_eq!(if_match(&with(IF_MATCH, &["\"1\", \"x\" ,W/\"7\"", "\"3\""])), Ok(Some(vec![1, 3])));
+        for text in ["3", "W/\"3\"", "\"x\"", "\"-1\"", "\"x\", W/\"2\"", "\"9223372036854775808\"", ""] {
             assert_eq!(if_match(&with(IF_MATCH, &[text])).unwrap_err().status, 412, "{text}");
         }
     }

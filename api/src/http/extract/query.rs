@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use axum::extract::FromRequestParts;
+use chrono::{DateTime, Utc};
 use http::StatusCode;
 use http::request::Parts;
 use serde::Deserialize;
@@ -84,7 +85,17 @@ fn read<E: 'static>(parts: &Parts, parameters: &[fn() -> Vec<Parameter>]) -> Res
     }
     let values = Value::Object(values);
     errors.extend(check.errors(&values).into_iter().map(FieldError::of_query));
+    errors.extend(empty_range(&values).map(FieldError::of_query));
     if errors.is_empty() { Ok(values) } else { Err(Problem::validation(errors)) }
+}
+
+/// From when until when, the latter not included: the same names and the same refusal in every list and figure.
+fn empty_range(values: &Value) -> Option<FieldError> {
+    let time = |name: &str| values[name].as_str().and_then(|text| text.parse::<DateTime<Utc>>().ok());
+    let wrong = |to: &str| FieldError::at(format!("/{to}"), "out-of-range", "is not after `from`");
+    [("from", "to"), ("placed_from", "placed_to")]
+        .into_iter()
+        .find_map(|(from, to)| (time(from)? >= time(to)?).then(|| wrong(to)))
 }
 
 fn typed<T: DeserializeOwned>(values: &Value) -> Result<T> {
@@ -181,6 +192,18 @@ mod tests {
             assert_eq!(wrong(&format!("limit={limit}")).await.0, 422, "{limit}");
         }
         assert_eq!(wrong("cursor=%00").await, (422, vec!["cursor form".into(), "cursor text".into()]));
+    }
+
+    #[test]
+    fn a_range_ends_after_it_begins() {
+        let told =
+            |from: &str, to: &str| empty_range(&json!({"from": from, "to": to})).map(|error| error.code);
+        assert_eq!(told("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"), None);
+        assert_eq!(
+            told("2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00").as_deref(),
+            Some("out-of-range")
+        );
+        assert_eq!(told("2026-01-01T00:00:00Z", "x"), None, "that is told of already");
     }
 
     #[tokio::test]

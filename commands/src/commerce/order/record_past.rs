@@ -38,6 +38,7 @@ pub async fn record_past(cx: Context, past: PastOrder) -> Result<Outcome> {
         payment_method: None,
         expires_at: None,
         settlement: Settlement::Recorded,
+        number_prefix: None,
         at,
     };
     let submission = Submission {
@@ -63,7 +64,7 @@ pub async fn record_past(cx: Context, past: PastOrder) -> Result<Outcome> {
     const NAME: &str = "order.record_past";
     // Most likely new, and nobody will ask for them soon.
     let order_itself = On::<Order>::in_turn(order, NAME, happened).supposed_new().not_kept();
-    let paid = vec![PaymentCommand::Record { order, amount, at }];
+    let paid = vec![PaymentCommand::Record { order, amount, at, reference: None }];
     let paid = On::<Payment>::in_turn(payment, NAME, paid).supposed_new().not_kept();
     let acts: [&dyn Act; 2] = [&order_itself, &paid];
     cx.execute_all(if amount.is_zero() { &acts[..1] } else { &acts }).await

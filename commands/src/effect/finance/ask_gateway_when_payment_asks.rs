@@ -17,7 +17,7 @@ use domain::money::Money;
 use crate::act::Instruction;
 use crate::effect::Effect;
 use crate::effect::finance::{ask_again, asked_again, said};
-use crate::ids::checkout_of;
+use crate::ids::checkout_of_payment;
 use crate::port::payment::{Authorisation, Authorise, Capture, PaymentGateway, Void};
 
 /// Effect `ask_gateway_when_payment_asks`.
@@ -81,7 +81,7 @@ impl Effect for AskGatewayWhenPaymentAsks {
         let unknown = PaymentCommand::RecordUnknown { attempt: *attempt, operation: *operation };
         let unknown = Instruction::to::<Payment>(payment, unknown);
         let unresolved = CheckoutCommand::RecordPaymentUnresolved;
-        let unresolved = Instruction::to::<Checkout>(checkout_of(*order), unresolved);
+        let unresolved = Instruction::to::<Checkout>(checkout_of_payment(*order, payment), unresolved);
         Ok(asked_again(answer, &unknown, (key, due_at - cause.recorded_at), unresolved))
     }
 }

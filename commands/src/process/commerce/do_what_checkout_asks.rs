@@ -6,15 +6,16 @@
 use domain::commerce::checkout::{
     Basis, Checkout, CheckoutCommand, CheckoutEvent, ClosingReason, DeclineClass, OrderClosure, Units,
 };
-use domain::commerce::order::{self, CancelReason, Order, OrderCommand};
+use domain::commerce::order::{self, CancelReason, Order, OrderCommand, ReservedLine, Unsettled};
 use domain::commerce::stock::{Reservation, Stock, StockCommand};
 use domain::finance::payment::{CaptureMode, Payment, PaymentCommand};
 use domain::finance::refund::{Reason, Refund, RefundCommand};
-use domain::ids::{AttemptId, CaptureId, CheckoutId};
+use domain::ids::{AttemptId, CaptureId, CheckoutId, OrderId, PaymentId};
 use domain::kernel::{Decider, Recorded, Unreadable};
 use uuid::Uuid;
 
 use crate::act::Instruction;
+use crate::ids::edit_of;
 use crate::process::Process;
 
 /// Process `do_what_checkout_asks`.
@@ -104,10 +105,11 @@ impl Process for DoWhatCheckoutAsks {
                 })]
             }
             E::RefundRequested { order, payment, refund, amount, reason } => {
+                let (payment, refund, amount) = (*payment, *refund, *amount);
                 let request = RefundCommand::Request {
-                    payment: *payment,
+                    payment,
                     order: *order,
-                    amount: *amount,
+                    amount,
                     reason: match reason {
                         ClosingReason::OrderClosed | ClosingReason::Expired => Reason::LateCapture,
                         _ => Reason::OrderCancelled,
@@ -116,15 +118,42 @@ impl Process for DoWhatCheckoutAsks {
                     approved: true,
                 };
                 // The order was not confirmed with this money: it learns of it now, before it hears of the refund.
-                let (payment, authorised, captured) = (*payment, *amount, *amount);
-                let taken = OrderCommand::RecordPayment { payment, authorised, captured };
+                let taken = match edit_of(*order, checkout) {
+                    Some(payment) => OrderCommand::UndoPayment { payment, refund, amount },
+                    None => OrderCommand::RecordPayment { payment, authorised: amount, captured: amount },
+                };
                 vec![
                     Instruction::to::<Order>(*order, taken),
-                    Instruction::to::<Refund>(*refund, request)
+                    Instruction::to::<Refund>(refund, request)
                         .or(move |no| tell(checkout, Tell::RecordRefundFailed { code: no.code.clone() })),
                 ]
             }
 
+            E::ConfirmRequested { order, payment, captured, reserved, .. }
+                if let Some(edit) = edit_of(*order, checkout) =>
+            {
+                let reserved = reserved.iter().map(|units| ReservedLine {
+                    line: units.line,
+                    reservation: units.reservation,
+                    quantity: units.quantity,
+                });
+                let complete = OrderCommand::CompleteEdit {
+                    payment: edit,
+                    captured: payment.map(|_| *captured),
+                    reserved: reserved.collect(),
+                };
+                vec![
+                    Instruction::to::<Order>(*order, complete)
+                        .then(tell(checkout, Tell::RecordConfirmed))
+                        .or(move |no| tell(checkout, Tell::RecordConfirmRefused { reason: no.code.clone() })),
+                ]
+            }
+            E::CancelRequested { order, reason } if let Some(edit) = edit_of(*order, checkout) => {
+                vec![end_edit(checkout, order, edit, *reason)]
+            }
+            E::ExpireRequested { order, .. } if let Some(edit) = edit_of(*order, checkout) => {
+                vec![end_edit(checkout, order, edit, ClosingReason::Expired)]
+            }
             E::ConfirmRequested { order, basis, payment, captured, reserved } => {
                 let covered = payment.map(|payment| OrderCommand::RecordPayment {
                     payment,
@@ -134,6 +163,7 @@ impl Process for DoWhatCheckoutAsks {
                 let basis = match basis {
                     Basis::Captured => order::Basis::Captured,
                     Basis::Free => order::Basis::Free,
+                    Basis::CreditTerms => order::Basis::CreditTerms,
                 };
                 let confirm = Instruction::to::<Order>(*order, OrderCommand::Confirm { basis })
                     .then(tell(checkout, Tell::RecordConfirmed))
@@ -178,6 +208,21 @@ impl Process for DoWhatCheckoutAsks {
     }
 }
 
+/// The order stays as it was, and its edit open.
+fn end_edit(checkout: CheckoutId, order: &OrderId, payment: PaymentId, reason: ClosingReason) -> Instruction {
+    let reason = match reason {
+        ClosingReason::OutOfStock => Unsettled::OutOfStock,
+        ClosingReason::PaymentFailed => Unsettled::PaymentFailed,
+        ClosingReason::Expired => Unsettled::Expired,
+        ClosingReason::OrderClosed => Unsettled::Withdrawn,
+        ClosingReason::NotConfirmed => Unsettled::Refused,
+    };
+    let how = OrderClosure::Cancelled;
+    Instruction::to::<Order>(*order, OrderCommand::EndEditSettlement { payment, reason })
+        .then(tell(checkout, CheckoutCommand::RecordOrderClosed { how }))
+        .or(move |no| tell(checkout, CheckoutCommand::RecordCloseRefused { reason: no.code.clone() }))
+}
+
 fn tell(checkout: CheckoutId, fact: CheckoutCommand) -> Instruction {
     Instruction::to::<Checkout>(checkout, fact)
 }
@@ -201,7 +246,7 @@ fn release(checkout: CheckoutId, units: &Units, committed: bool) -> Instruction 
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use domain::ids::{CustomerId, OrderId, PaymentId};
+    use domain::ids::CustomerId;
     use domain::money::{Currency, Money};
 
     use super::*;

@@ -2,6 +2,7 @@
 
 use domain::commerce::order::{Condition, Order, OrderEvent, ReservedUnits};
 use domain::commerce::stock::{self, Stock, StockCommand};
+use domain::ids::ReturnId;
 use domain::kernel::{Decider, Recorded, Unreadable};
 
 use crate::act::Instruction;
@@ -43,15 +44,32 @@ impl Process for MoveStockWhenGoodsMove {
                     line: *line,
                     return_id: *return_id,
                     quantity: i64::from(*quantity),
-                    condition: match condition {
-                        Condition::Good => stock::Condition::Good,
-                        Condition::Damaged => stock::Condition::Damaged,
-                    },
+                    condition: condition_of(*condition),
                 };
                 vec![Instruction::to::<Stock>(pool.clone(), back)]
             }
+            OrderEvent::ParcelCameBack { fulfilment, lines, condition } => {
+                // A parcel comes back once: it is its own return.
+                let return_id = ReturnId::from_uuid(fulfilment.uuid());
+                let from_stock = lines.iter().filter_map(|of| Some((of.stock.as_ref()?, of)));
+                from_stock
+                    .map(|(pool, of)| {
+                        let quantity = i64::from(of.quantity);
+                        let (line, condition) = (of.line, condition_of(*condition));
+                        let back = StockCommand::Return { order, line, return_id, quantity, condition };
+                        Instruction::to::<Stock>(pool.clone(), back)
+                    })
+                    .collect()
+            }
             _ => vec![],
         })
+    }
+}
+
+fn condition_of(condition: Condition) -> stock::Condition {
+    match condition {
+        Condition::Good => stock::Condition::Good,
+        Condition::Damaged => stock::Condition::Damaged,
     }
 }
 
@@ -100,6 +118,8 @@ mod tests {
     fn what_comes_back_goes_where_it_came_from() {
         let (line, return_id) = (LineId::from_uuid(Uuid::nil()), ReturnId::from_uuid(Uuid::nil()));
         let received = OrderEvent::ReturnReceived {
+            shares: vec![],
+            shipping: None,
             return_id,
             line,
             sku: "LAMP".parse().unwrap(),

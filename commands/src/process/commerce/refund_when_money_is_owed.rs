@@ -2,12 +2,11 @@
 //!
 //! Refunds that nobody has to decide on are approved at once.
 
-use domain::commerce::order::{Order, OrderEvent};
+use domain::commerce::order::{Order, OrderCommand, OrderEvent, Share};
 use domain::finance::payment::{Fact, Payment, PaymentEvent};
 use domain::finance::refund::{Reason, Refund, RefundCommand, RefundLine};
-use domain::ids::{OrderId, PaymentId, RefundId};
+use domain::ids::{LineId, OrderId, PaymentId, RefundId};
 use domain::kernel::{Decider, Recorded, Unreadable};
-use domain::money::Money;
 use uuid::Uuid;
 
 use crate::act::Instruction;
@@ -32,55 +31,68 @@ impl Process for RefundWhenMoneyIsOwed {
             PaymentEvent::LateObservation { order, fact: Fact::Captured, amount: Some(amount), .. },
         )) = event.happened_to::<Payment>()?
         {
-            return Ok(request(event, payment, *order, *amount, Reason::LateCapture, vec![]));
+            return Ok(captured_late(event, *order, Share { payment, amount: *amount }));
         }
         let Some((order, happened)) = event.happened_to::<Order>()? else { return Ok(vec![]) };
-        let payment = payment_of(order);
-        Ok(match happened {
-            OrderEvent::LinesCancelled { refund, .. } | OrderEvent::EditConfirmed { refund, .. } => {
-                request(event, payment, order, *refund, Reason::LinesCancelled, vec![])
+        let ((refund, shares), reason, line) = match happened {
+            OrderEvent::LinesCancelled { refund, shares, .. }
+            | OrderEvent::EditConfirmed { refund, shares, .. } => {
+                ((refund, shares), Reason::LinesCancelled, None)
             }
-            OrderEvent::Cancelled { refund, .. } | OrderEvent::Expired { refund, .. } => {
-                request(event, payment, order, *refund, Reason::OrderCancelled, vec![])
+            OrderEvent::Cancelled { refund, shares, .. } | OrderEvent::Expired { refund, shares, .. } => {
+                ((refund, shares), Reason::OrderCancelled, None)
             }
             // What a person had asked for stood in for it, and came to nothing.
-            OrderEvent::RefundEnded { owed, .. } => {
-                request(event, payment, order, *owed, Reason::Other, vec![])
+            OrderEvent::RefundEnded { owed, shares, .. } => ((owed, shares), Reason::Other, None),
+            OrderEvent::ReturnReceived { line, refund, shares, shipping, .. } => {
+                // Where what sending cost goes along, it is not for the line alone.
+                ((refund, shares), Reason::Returned, shipping.is_none().then_some(*line))
             }
-            OrderEvent::ReturnReceived { line, refund, .. } => {
-                let lines = vec![RefundLine { line: *line, amount: *refund }];
-                request(event, payment, order, *refund, Reason::Returned, lines)
-            }
-            _ => vec![],
-        })
+            _ => return Ok(vec![]),
+        };
+        let first = [Share { payment: payment_of(order), amount: *refund }];
+        let shares = if shares.is_empty() { &first[..] } else { shares };
+        Ok(shares.iter().flat_map(|share| request(event, order, *share, reason, line)).collect())
     }
+}
+
+/// Of an order that goes on, it learns of such money and of its going at once.
+fn captured_late(event: &Recorded, order: OrderId, of: Share) -> Vec<Instruction> {
+    let Share { payment, amount } = of;
+    let refund = refund_of(event, order, payment);
+    let undo = OrderCommand::UndoPayment { payment, refund, amount };
+    let undo = (payment != payment_of(order)).then(|| Instruction::to::<Order>(order, undo));
+    undo.into_iter().chain(request(event, order, of, Reason::LateCapture, None)).collect()
 }
 
 fn request(
     event: &Recorded,
-    payment: PaymentId,
     order: OrderId,
-    amount: Money,
+    Share { payment, amount }: Share,
     reason: Reason,
-    lines: Vec<RefundLine>,
-) -> Vec<Instruction> {
-    if amount.amount <= 0 {
-        return vec![];
-    }
-    let refund = RefundId::from_uuid(Uuid::new_v5(&event.event_id, b"refund"));
+    line: Option<LineId>,
+) -> Option<Instruction> {
+    let lines = line.map(|line| RefundLine { line, amount }).into_iter().collect();
     let request = RefundCommand::Request { payment, order, amount, reason, lines, approved: true };
-    vec![Instruction::to::<Refund>(refund, request)]
+    (amount.amount > 0).then(|| Instruction::to::<Refund>(refund_of(event, order, payment), request))
+}
+
+/// One event asks for one refund of each payment.
+fn refund_of(event: &Recorded, order: OrderId, payment: PaymentId) -> RefundId {
+    let name = if payment == payment_of(order) { "refund".to_owned() } else { format!("refund{payment}") };
+    RefundId::from_uuid(Uuid::new_v5(&event.event_id, name.as_bytes()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use domain::commerce::order::CancelReason;
-    use domain::money::Currency;
+    use domain::money::{Currency, Money};
 
     fn cancelled(refund: i64) -> Recorded {
         let nothing = Money::zero(Currency::USD);
         let event = OrderEvent::Cancelled {
+            shares: vec![],
             reason: CancelReason::Customer,
             lines: vec![],
             shipping: nothing,
@@ -116,7 +128,7 @@ mod tests {
         let ended = |owed| {
             let refund = RefundId::from_uuid(Uuid::from_u128(8));
             let (amount, owed) = (Money::new(500, Currency::USD), Money::new(owed, Currency::USD));
-            let event = OrderEvent::RefundEnded { refund, amount, owed };
+            let event = OrderEvent::RefundEnded { refund, amount, owed, shares: vec![] };
             RefundWhenMoneyIsOwed.react(&Recorded::example::<Order>(order().to_string(), &event)).unwrap()
         };
         let [Instruction::Act { act, .. }] = &ended(300)[..] else { panic!("{:?}", ended(300)) };
@@ -125,6 +137,30 @@ mod tests {
             (Refund::NAME, &300.into())
         );
         assert_eq!(ended(0), []);
+    }
+
+    #[test]
+    fn an_order_paid_in_parts_is_paid_back_by_those_parts() {
+        let usd = |amount| Money::new(amount, Currency::USD);
+        let other = PaymentId::from_uuid(Uuid::from_u128(8));
+        let shares = vec![
+            Share { payment: payment_of(order()), amount: usd(200) },
+            Share { payment: other, amount: usd(50) },
+        ];
+        let back = OrderEvent::Expired { refund: usd(250), shares, released: vec![], cart: None };
+        let event = Recorded::example::<Order>(order().to_string(), &back);
+        let asked = RefundWhenMoneyIsOwed.react(&event).unwrap();
+        let of = |instruction: &Instruction| match instruction {
+            Instruction::Act { act, .. } => {
+                let request = &act.command()["Request"];
+                (request["payment"].clone(), request["amount"]["amount"].clone())
+            }
+            other => panic!("{other:?}"),
+        };
+        let expected =
+            [(payment_of(order()).to_string().into(), 200.into()), (other.to_string().into(), 50.into())];
+        assert_eq!(asked.iter().map(of).collect::<Vec<_>>(), expected);
+        assert_ne!(refund_of(&event, order(), other), refund_of(&event, order(), payment_of(order())));
     }
 
     #[test]

@@ -51,6 +51,7 @@ mod tests {
     fn what_was_wanted_and_not_had_is_in_the_cart_again() {
         let (cart, nothing) = (CartId::from_uuid(Uuid::from_u128(2)), Money::zero(Currency::USD));
         let cancelled = |reason, cart| OrderEvent::Cancelled {
+            shares: vec![],
             reason,
             lines: vec![],
             shipping: nothing,
@@ -61,7 +62,10 @@ mod tests {
         let order = OrderId::from_uuid(Uuid::from_u128(1));
         let reopen = [Instruction::to::<Cart>(cart, CartCommand::Reopen { order })];
         assert_eq!(of(&cancelled(CancelReason::OutOfStock, Some(cart))), reopen);
-        assert_eq!(of(&OrderEvent::Expired { refund: nothing, released: vec![], cart: Some(cart) }), reopen);
+        assert_eq!(
+            of(&OrderEvent::Expired { refund: nothing, shares: vec![], released: vec![], cart: Some(cart) }),
+            reopen
+        );
         assert_eq!(of(&cancelled(CancelReason::Customer, Some(cart))), []);
         assert_eq!(of(&cancelled(CancelReason::OutOfStock, None)), []);
     }

@@ -1,15 +1,18 @@
-//! When an order is placed that a checkout is to settle, its checkout begins.
+//! When an order is placed, its checkout begins, unless it happened elsewhere: it takes the money, and sets the goods
+//! aside also where the money follows later. So does that of an edit, for what it
+//! costs more and takes more from stock.
 
 use chrono::TimeDelta;
 use domain::commerce::checkout::{Beginning, Checkout, CheckoutCommand, CheckoutLine};
-use domain::commerce::order::{Order, OrderEvent, Settlement};
-use domain::ids::ReservationId;
+use domain::commerce::order::{Order, OrderEvent, Placed, Settlement};
+use domain::ids::{CheckoutId, LineId, OrderId, ReservationId};
 use domain::kernel::{Decider, Recorded, Unreadable};
+use domain::money::Money;
 use uuid::Uuid;
 
 use crate::act::Instruction;
 use crate::commerce::order::WAITS;
-use crate::ids::{checkout_of, payment_of, undoing_refund_of};
+use crate::ids::{checkout_of, checkout_of_payment, payment_of, undoing_refund_of};
 use crate::process::Process;
 
 /// How much longer than the order its goods are reserved: time for a payment that is under way when the order's time
@@ -29,33 +32,78 @@ impl Process for StartCheckoutWhenOrderIsPlaced {
     }
 
     fn react(&self, event: &Recorded) -> Result<Vec<Instruction>, Unreadable> {
-        let Some((order, OrderEvent::Placed(placed))) = event.happened_to::<Order>()? else {
+        let Some((order, happened)) = event.happened_to::<Order>()? else {
             return Ok(vec![]);
         };
-        if placed.settlement != Settlement::Checkout {
-            return Ok(vec![]);
-        }
-        let lines = placed.terms.lines.iter().map(|line| CheckoutLine {
-            line: line.line,
-            stock: line.stock.clone(),
-            quantity: line.quantity,
-            reservation: ReservationId::from_uuid(Uuid::new_v5(&order.uuid(), line.line.uuid().as_bytes())),
-        });
-        let expires_at = placed.expires_at.unwrap_or(event.recorded_at + WAITS);
-        let beginning = Beginning {
-            order,
-            customer: placed.customer,
-            lines: lines.collect(),
-            total: placed.terms.total,
-            payment: payment_of(order),
-            payment_method: placed.payment_method.clone().unwrap_or_default(),
-            refund: undoing_refund_of(order),
-            reservation_expires_at: expires_at + KEPT_LONGER,
-            expires_at,
+        let (checkout, beginning) = match happened {
+            OrderEvent::Placed(placed) if placed.settlement != Settlement::Recorded => {
+                (checkout_of(order), of_order(order, placed, event))
+            }
+            OrderEvent::EditSettlementBegun { payment, .. } => {
+                let checkout = checkout_of_payment(order, *payment);
+                let Some(beginning) = of_edit(order, checkout, happened) else { return Ok(vec![]) };
+                (checkout, beginning)
+            }
+            _ => return Ok(vec![]),
         };
         let begin = CheckoutCommand::Begin(Box::new(beginning));
-        Ok(vec![Instruction::to::<Checkout>(checkout_of(order), begin)])
+        Ok(vec![Instruction::to::<Checkout>(checkout, begin)])
     }
+}
+
+fn of_order(order: OrderId, placed: &Placed, event: &Recorded) -> Beginning {
+    let checkout = checkout_of(order);
+    let lines = placed.terms.lines.iter().map(|line| CheckoutLine {
+        line: line.line,
+        stock: line.stock.clone(),
+        quantity: line.quantity,
+        reservation: reservation(checkout, line.line),
+    });
+    let expires_at = placed.expires_at.unwrap_or(event.recorded_at + WAITS);
+    let (total, on_credit) = (placed.terms.total, placed.settlement == Settlement::CreditTerms);
+    Beginning {
+        order,
+        customer: placed.customer,
+        lines: lines.collect(),
+        total: if on_credit { Money::zero(total.currency) } else { total },
+        payment: payment_of(order),
+        payment_method: placed.payment_method.clone().unwrap_or_default(),
+        refund: undoing_refund_of(checkout),
+        reservation_expires_at: expires_at + KEPT_LONGER,
+        expires_at,
+        on_credit,
+    }
+}
+
+fn of_edit(order: OrderId, checkout: CheckoutId, happened: &OrderEvent) -> Option<Beginning> {
+    let OrderEvent::EditSettlementBegun {
+        payment, customer, amount, payment_method, lines, expires_at, ..
+    } = happened
+    else {
+        return None;
+    };
+    let lines = lines.iter().map(|wanted| CheckoutLine {
+        line: wanted.line,
+        stock: wanted.stock.clone(),
+        quantity: wanted.quantity,
+        reservation: reservation(checkout, wanted.line),
+    });
+    Some(Beginning {
+        order,
+        customer: *customer,
+        lines: lines.collect(),
+        total: *amount,
+        payment: *payment,
+        payment_method: payment_method.clone().unwrap_or_default(),
+        refund: undoing_refund_of(checkout),
+        reservation_expires_at: *expires_at + KEPT_LONGER,
+        expires_at: *expires_at,
+        on_credit: false,
+    })
+}
+
+fn reservation(checkout: CheckoutId, line: LineId) -> ReservationId {
+    ReservationId::from_uuid(Uuid::new_v5(&checkout.uuid(), line.uuid().as_bytes()))
 }
 
 #[cfg(test)]
@@ -63,8 +111,8 @@ mod tests {
     use super::*;
     use chrono::{DateTime, Utc};
     use domain::commerce::order::{Contents, Item, Placed};
-    use domain::ids::{CustomerId, LineId, OrderId};
-    use domain::money::{Currency, Money};
+    use domain::ids::{CustomerId, LineId};
+    use domain::money::Currency;
 
     fn placed(settlement: Settlement) -> Recorded {
         let contents = Contents {
@@ -87,6 +135,7 @@ mod tests {
             settlement,
             payment_method: Some("ok".into()),
             expires_at: None,
+            number_prefix: None,
             terms: contents.terms().unwrap(),
         }));
         Recorded::example::<Order>(OrderId::from_uuid(Uuid::from_u128(3)).to_string(), &event)
@@ -106,8 +155,16 @@ mod tests {
     }
 
     #[test]
+    fn an_order_on_credit_gets_one_that_takes_no_money() {
+        let asked = StartCheckoutWhenOrderIsPlaced.react(&placed(Settlement::CreditTerms)).unwrap();
+        let [Instruction::Act { act, .. }] = asked.as_slice() else { panic!("{asked:?}") };
+        let begin = &act.command()["Begin"];
+        assert_eq!((&begin["total"]["amount"], &begin["on_credit"]), (&0.into(), &true.into()));
+        assert_eq!(begin["lines"][0]["stock"], "LAMP@main");
+    }
+
+    #[test]
     fn what_was_settled_elsewhere_gets_none() {
         assert_eq!(StartCheckoutWhenOrderIsPlaced.react(&placed(Settlement::Recorded)), Ok(vec![]));
-        assert_eq!(StartCheckoutWhenOrderIsPlaced.react(&placed(Settlement::CreditTerms)), Ok(vec![]));
     }
 }

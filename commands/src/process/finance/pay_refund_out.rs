@@ -1,9 +1,10 @@
 //! From an approved refund to money given back: its amount is set aside on the payment, then it is sent, and what
-//! the provider says is written down on the payment and the order. What comes to nothing is free again on both.
+//! the provider says is written down on the payment and the order. What comes to nothing is free again on both. What
+//! was not paid through a provider waits for a person to pay it out.
 
 use domain::commerce::order::{Order, OrderCommand};
 use domain::finance::payment::{Payment, PaymentCommand, PaymentEvent};
-use domain::finance::refund::{Refund, RefundCommand, RefundEvent, RefundFact};
+use domain::finance::refund::{PAY_OUT_BY_HAND, Refund, RefundCommand, RefundEvent, RefundFact};
 use domain::kernel::{Decider, Recorded, Unreadable};
 
 use crate::act::Instruction;
@@ -25,6 +26,11 @@ impl Process for PayRefundOut {
         if let Some(PaymentEvent::RefundAllotted { refund, charge, .. }) = event.of::<Payment>()? {
             let send = RefundCommand::Send { charge: charge.clone() };
             return Ok(vec![Instruction::to::<Refund>(*refund, send)]);
+        }
+        if let Some(PaymentEvent::RefundSetAside { refund, .. }) = event.of::<Payment>()? {
+            let code = PAY_OUT_BY_HAND.to_owned();
+            let wait = RefundCommand::RecordFailed { code, review: true };
+            return Ok(vec![Instruction::to::<Refund>(*refund, wait)]);
         }
         let Some((refund, happened)) = event.happened_to::<Refund>()? else { return Ok(vec![]) };
         Ok(match happened {

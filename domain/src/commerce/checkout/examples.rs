@@ -62,6 +62,7 @@ pub fn beginning() -> Beginning {
         refund: refund(),
         reservation_expires_at: at(60),
         expires_at: at(100),
+        on_credit: false,
     }
 }
 

@@ -88,7 +88,11 @@ impl Checkout {
     fn confirmation(&self, terms: &Beginning) -> E {
         E::ConfirmRequested {
             order: terms.order,
-            basis: if self.captured.is_some() { Basis::Captured } else { Basis::Free },
+            basis: match self.captured {
+                Some(_) => Basis::Captured,
+                None if terms.on_credit => Basis::CreditTerms,
+                None => Basis::Free,
+            },
             payment: self.captured.map(|_| terms.payment),
             captured: self.captured.unwrap_or(Money::zero(terms.total.currency)),
             reserved: self.units(Stage::Committed),

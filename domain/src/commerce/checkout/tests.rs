@@ -109,6 +109,14 @@ fn a_free_order_needs_no_money() {
 }
 
 #[test]
+fn on_credit_it_sets_the_goods_aside_and_confirms_without_money() {
+    let credit = C::Begin(Box::new(Beginning { total: usd(0), on_credit: true, ..beginning() }));
+    let checkout = told([credit, r(line_id(1)), r(line_id(2)), C::RecordCommitted { line: line_id(1) }]);
+    let events = checkout.when(C::RecordCommitted { line: line_id(2) }).unwrap();
+    assert!(matches!(events[1..], [E::ConfirmRequested { basis: Basis::CreditTerms, payment: None, .. }]));
+}
+
+#[test]
 fn without_stock_it_begins_with_the_money() {
     let lines = vec![beginning().lines.remove(2)];
     let bare = C::Begin(Box::new(Beginning { lines: lines.clone(), ..beginning() }));

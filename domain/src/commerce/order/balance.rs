@@ -38,6 +38,7 @@ pub enum Giving {
 /// A refund that a person asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct ByHand {
+    pub payment: PaymentId,
     pub amount: Money,
     pub giving: Giving,
     pub lines: Vec<RefundedLine>,
@@ -95,9 +96,9 @@ impl Order {
                 return Err(No::ExceedsLine { line: of.line, left });
             }
         }
-        let held = agreed.balance().held;
-        if amount.amount > held.amount {
-            return Err(No::ExceedsHeld(held));
+        let left = at_most(agreed.balance().held, agreed.left_of(payment));
+        if amount.amount > left.amount {
+            return Err(No::ExceedsHeld(left));
         }
         Ok(vec![E::RefundAsked { refund, payment, amount, giving, lines }])
     }
@@ -115,13 +116,13 @@ impl Order {
         let mut then = agreed.clone();
         then.end(refund);
         let owed = not_negative(less(then.balance().over(), agreed.balance().over()));
-        Ok(vec![E::RefundEnded { refund, amount, owed }])
+        Ok(vec![E::RefundEnded { refund, amount, owed, shares: then.shares(owed) }])
     }
 
     /// The money of a refund came back from where it was sent.
     pub(super) fn reverse_refund(&self, refund: RefundId) -> Decided {
         let (_, agreed) = self.agreed()?;
-        let Some(&amount) = agreed.refunds.get(&refund) else { return Ok(vec![]) };
+        let Some(amount) = agreed.refunds.get(&refund).map(|of| of.money) else { return Ok(vec![]) };
         let total_refunded = less(agreed.refunded(), amount);
         Ok(vec![E::RefundReversed { refund, amount, total_refunded }])
     }
@@ -138,10 +139,7 @@ impl Agreed {
             let alive = self.by_hand.values().filter(move |of| !of.ended && of.giving == giving);
             self.sum(alive.map(|of| of.amount))
         };
-        let paid = self.refunds.iter().filter(|(id, _)| !self.by_hand.contains_key(id));
-        // Refunds that were paid out and never asked for here are those of the order itself, or older than asking.
-        let own = self.given_back.amount.max(self.sum(paid.map(|(_, &amount)| amount)).amount);
-        let given_back = self.sum([Money { amount: own, ..self.nothing() }, by_hand(Giving::Back)]);
+        let given_back = self.sum([self.own_refunds(), by_hand(Giving::Back)]);
         let given_away = by_hand(Giving::Away);
         let held = less(less(self.captured(), given_back), given_away);
         Balance {
@@ -182,7 +180,7 @@ impl Agreed {
     }
 }
 
-fn not_negative(money: Money) -> Money {
+pub(super) fn not_negative(money: Money) -> Money {
     Money { amount: money.amount.max(0), ..money }
 }
 
@@ -242,6 +240,7 @@ mod tests {
                 line: line_id(line),
                 quantity,
                 condition: Condition::Good,
+                refund_shipping: false,
             };
             let events = order.when(receive.clone()).unwrap();
             let [E::ReturnReceived { refund, .. }] = &events[..] else { panic!("{events:?}") };
@@ -334,6 +333,7 @@ mod tests {
             line: line_id(2),
             quantity: 1,
             condition: Condition::Good,
+            refund_shipping: false,
         };
         let events = order.when(receive).unwrap();
         assert!(
@@ -345,7 +345,12 @@ mod tests {
     #[test]
     fn what_comes_to_nothing_is_held_again_and_given_back_where_it_was_owed() {
         let ended = |amount, owed| {
-            Ok(vec![E::RefundEnded { refund: refund_id(1), amount: usd(amount), owed: usd(owed) }])
+            Ok(vec![E::RefundEnded {
+                refund: refund_id(1),
+                amount: usd(amount),
+                owed: usd(owed),
+                shares: vec![],
+            }])
         };
         let order = given::<Order>(confirmed()).and(ask(1, 1500, Giving::Away));
         assert_eq!(order.when(end(1)), ended(1500, 0));

@@ -33,7 +33,8 @@ impl Order {
             agreed.released(line.line, needed)
         });
         let refund = agreed.refundable(worth);
-        let cancelled = E::LinesCancelled { reason, released: released.collect(), lines, refund };
+        let shares = agreed.shares(refund);
+        let cancelled = E::LinesCancelled { reason, released: released.collect(), lines, refund, shares };
         let mut then = self.clone();
         then.take_in(cancelled.clone());
         if then.units().due() == 0 {
@@ -51,7 +52,16 @@ impl Order {
                     let nothing = Money::zero(contents.currency);
                     let (lines, released) = (vec![], vec![]);
                     let (shipping, refund) = (nothing, nothing);
-                    Ok(vec![E::Cancelled { reason, lines, shipping, refund, released, cart: None }])
+                    let cancelled = E::Cancelled {
+                        reason,
+                        lines,
+                        shipping,
+                        refund,
+                        shares: vec![],
+                        released,
+                        cart: None,
+                    };
+                    Ok(vec![cancelled])
                 }
                 _ => Ok(vec![]),
             };
@@ -70,8 +80,9 @@ impl Order {
         });
         let lines = left.map(|units| agreed.cancelled_line(units)).collect::<Result<Vec<_>, No>>()?;
         let (refund, released) = agreed.undone();
-        let (shipping, cart) = (agreed.terms.shipping, agreed.cart);
-        Ok(vec![E::Cancelled { reason, lines, shipping, refund, released, cart }])
+        let (shipping, cart, shares) = (agreed.terms.shipping, agreed.cart, agreed.shares(refund));
+        let cancelled = E::Cancelled { reason, lines, shipping, refund, shares, released, cart };
+        Ok(self.settlement_withdrawn().into_iter().chain([cancelled]).collect())
     }
 }
 
@@ -86,7 +97,7 @@ impl Agreed {
     }
 
     /// Units that still have to leave.
-    fn unshipped(&self, line: LineId) -> u64 {
+    pub(super) fn unshipped(&self, line: LineId) -> u64 {
         self.counters.get(&line).map_or(0, |counters| counters.due() - counters.shipped)
     }
 
@@ -119,6 +130,7 @@ mod tests {
     #[test]
     fn a_draft_is_given_up() {
         let nothing = E::Cancelled {
+            shares: vec![],
             reason: CancelReason::Customer,
             lines: vec![],
             shipping: usd(0),
@@ -144,6 +156,7 @@ mod tests {
         let order = given::<Order>(confirmed());
         let E::Cancelled { lines, shipping, .. } = cancelled() else { unreachable!() };
         let event = E::Cancelled {
+            shares: vec![],
             reason: CancelReason::Customer,
             lines,
             shipping,
@@ -159,6 +172,7 @@ mod tests {
     fn units_are_cancelled_with_their_worth() {
         let order = given::<Order>(confirmed());
         let event = E::LinesCancelled {
+            shares: vec![],
             reason: CancelReason::Customer,
             lines: vec![CancelledLine { line: line_id(1), sku: tea().sku, quantity: 2, amount: usd(2000) }],
             refund: usd(2000),
@@ -192,6 +206,7 @@ mod tests {
         assert_eq!(
             events[1],
             E::Cancelled {
+                shares: vec![],
                 reason: CancelReason::Customer,
                 lines: vec![],
                 shipping: usd(500),

@@ -3,7 +3,7 @@
 //! What it is told stays true after the order is closed: then it is kept as a late observation.
 
 use super::contents::{quantity as check_quantity, told};
-use super::state::{Agreed, Paid};
+use super::state::Agreed;
 use super::{Balance, Basis, Observed, Order, OrderEvent as E, OrderRefusal as No, Phase, Settlement};
 use crate::ids::{LineId, PaymentId, RefundId, ReservationId};
 use crate::money::Money;
@@ -50,12 +50,13 @@ impl Order {
             return Err(No::CapturedExceedsAuthorised);
         }
         let known = agreed.payments.get(&payment).copied();
-        let before = known.unwrap_or(Paid { authorised: agreed.nothing(), captured: agreed.nothing() });
+        let before =
+            known.map_or((agreed.nothing(), agreed.nothing()), |paid| (paid.authorised, paid.captured));
         if known.is_none() && agreed.payments.len() >= MOST_RECORDS {
             return Err(No::TooManyRecords);
         }
         // Captures only grow: less than is known was told before and comes late.
-        if captured.amount < before.captured.amount || known == Some(Paid { authorised, captured }) {
+        if captured.amount < before.1.amount || known.is_some() && before == (authorised, captured) {
             return Ok(vec![]);
         }
         let others = agreed.payments.iter().filter(|(id, _)| **id != payment).map(|(_, paid)| *paid);
@@ -63,14 +64,37 @@ impl Order {
             Money::sum(currency, others.clone().map(|paid| paid.authorised).chain([authorised]))?;
         let total_captured = Money::sum(currency, others.map(|paid| paid.captured).chain([captured]))?;
         let closed = matches!(phase, Phase::Cancelled | Phase::Expired);
-        if closed && captured.amount > before.captured.amount {
-            let amount = captured.minus(before.captured)?;
+        if closed && captured.amount > before.1.amount {
+            let amount = captured.minus(before.1)?;
             return Ok(vec![late(Observed::Captured { payment, amount, authorised, captured })]);
         }
-        if closed && authorised.amount > before.authorised.amount {
+        if closed && authorised.amount > before.0.amount {
             return Ok(vec![late(Observed::Authorised { payment, authorised })]);
         }
         Ok(vec![E::PaymentCovered { payment, authorised, captured, total_authorised, total_captured }])
+    }
+
+    /// Of an order on credit, in parts, until nothing is owed.
+    pub(super) fn mark_paid(&self, payment: PaymentId, amount: Money) -> Decided {
+        let (phase, agreed) = self.agreed()?;
+        match (phase, agreed.settlement) {
+            (Phase::Cancelled, _) => return Err(No::Cancelled),
+            (Phase::Expired, _) => return Err(No::Expired),
+            (_, Settlement::Checkout | Settlement::Recorded) => return Err(No::OtherSettlement),
+            (_, Settlement::CreditTerms) => {}
+        }
+        super::contents::price(amount, agreed.terms.total.currency)?;
+        match agreed.payments.get(&payment) {
+            Some(known) if known.captured == amount => return Ok(vec![]),
+            Some(_) => return Err(No::PaymentExists(payment)),
+            None => {}
+        }
+        let Balance { owed, held, .. } = agreed.balance();
+        let left = super::balance::not_negative(super::state::less(owed, held));
+        if amount.amount > left.amount {
+            return Err(No::ExceedsOwed(left));
+        }
+        self.record_payment(payment, amount, amount)
     }
 
     pub(super) fn record_refund(&self, refund: RefundId, payment: PaymentId, amount: Money) -> Decided {
@@ -250,6 +274,44 @@ mod tests {
         assert_eq!(
             credit.when(C::Confirm { basis: Basis::CreditTerms }),
             Ok(vec![confirmation(Basis::CreditTerms)])
+        );
+    }
+
+    fn mark(n: u128, amount: i64) -> C {
+        C::MarkPaid { payment: payment_id(n), amount: usd(amount) }
+    }
+
+    #[test]
+    fn an_order_on_credit_is_marked_as_paid_in_parts_until_nothing_is_owed() {
+        let order = given::<Order>([on_credit(), reserved(), confirmation(Basis::CreditTerms)]);
+        assert_eq!(order.when(mark(1, 1500)), Ok(vec![covered(1, 1500, 1500, 1500, 1500)]));
+        let order = order.and(mark(1, 1500));
+        assert_eq!(order.0.payment_status(), PaymentStatus::Partial);
+        assert_eq!(order.when(mark(1, 1500)), Ok(vec![]));
+        assert_eq!(order.when(mark(1, 1000)), Err(No::PaymentExists(payment_id(1))));
+        assert_eq!(order.when(mark(2, 2501)), Err(No::ExceedsOwed(usd(2500))));
+        let order = order.and(mark(2, 2500));
+        assert_eq!(order.0.payment_status(), PaymentStatus::Paid);
+        assert_eq!(order.when(mark(3, 1)), Err(No::ExceedsOwed(usd(0))));
+        // What was paid is given back as it was paid.
+        let cancel = C::Cancel { reason: super::super::CancelReason::Seller };
+        let events = order.when(cancel).unwrap();
+        let [E::Cancelled { refund, shares, .. }] = &events[..] else { panic!("{events:?}") };
+        let shares: Vec<_> = shares.iter().map(|of| (of.payment, of.amount)).collect();
+        assert_eq!(
+            (*refund, shares),
+            (usd(4000), vec![(payment_id(1), usd(1500)), (payment_id(2), usd(2500))])
+        );
+    }
+
+    #[test]
+    fn only_what_is_on_credit_is_marked_as_paid() {
+        assert_eq!(given::<Order>(confirmed()).when(mark(2, 1)), Err(No::OtherSettlement));
+        assert_eq!(given::<Order>([recorded()]).when(mark(2, 1)), Err(No::OtherSettlement));
+        assert_eq!(given::<Order>([on_credit(), cancelled()]).when(mark(2, 1)), Err(No::Cancelled));
+        assert_eq!(
+            given::<Order>([on_credit()]).when(C::MarkPaid { payment: payment_id(2), amount: eur(1) }),
+            Err(No::OtherCurrency(crate::money::Currency::USD))
         );
     }
 

@@ -143,6 +143,7 @@ impl Order {
     fn open(&self) -> Result<&Contents, No> {
         match (self.phase, &self.contents) {
             (None, _) => Err(No::Unknown),
+            (Some(_), Some(_)) if self.settling.is_some() => Err(No::EditSettling),
             (Some(_), Some(contents)) => Ok(contents),
             (Some(Phase::Cancelled), None) => Err(No::Cancelled),
             (Some(Phase::Expired), None) => Err(No::Expired),

@@ -1,10 +1,18 @@
 //! Editing: a confirmed order's contents are changed before anything of it is fulfilled or cancelled.
 //!
 //! While the edit is open the order is drafted again and nothing is fulfilled. It holds once what it costs more
-//! is paid and what it takes more from stock is reserved; what it costs less is given back.
+//! is paid and what it takes more from stock is reserved; what it costs less is given back. Where it is said how, a
+//! checkout of its own sees to both: until that is through the edit is settling and cannot be changed, and what fails
+//! leaves the order as it was and the edit open.
 
-use super::balance::at_most;
-use super::{Balance, Basis, Order, OrderEvent as E, OrderRefusal as No, Phase, ReservedUnits, Terms};
+use super::balance::{at_most, not_negative};
+use super::refusal::optional;
+use super::state::{Agreed, less};
+use super::{
+    Balance, Basis, Line, Order, OrderEvent as E, OrderRefusal as No, Phase, ReservedLine, ReservedUnits,
+    Settling, Terms, Unsettled, WantedUnits,
+};
+use crate::ids::PaymentId;
 use crate::money::Money;
 
 type Decided = Result<Vec<E>, No>;
@@ -16,35 +24,110 @@ impl Order {
         match self.phase {
             Some(Phase::Completed) => Err(No::Completed),
             _ if self.contents.is_some() => Ok(vec![]),
-            _ if all.fulfilled > 0 => Err(No::AlreadyFulfilled),
+            _ if all.fulfilled + all.lost + all.came_back > 0 => Err(No::AlreadyFulfilled),
             _ if all.cancelled > 0 => Err(No::LinesCancelled),
             _ => Ok(vec![E::EditBegun]),
         }
     }
 
-    pub(super) fn confirm_edit(&self, totals_hash: Option<&str>) -> Decided {
+    pub(super) fn confirm_edit(&self, totals_hash: Option<&str>, settling: Option<Settling>) -> Decided {
         let agreed = self.confirmed()?;
         let Some(contents) = &self.contents else { return Err(No::NotEditing) };
         let terms = contents.terms()?;
         if totals_hash.is_some_and(|theirs| theirs != terms.totals_hash) {
             return Err(No::TotalsChanged(terms.totals_hash));
         }
-        let delta = terms.total.minus(agreed.terms.total)?;
-        let Balance { owed, held, .. } = agreed.balance_with(terms.total);
-        let promised = agreed.basis == Some(Basis::Authorised) && agreed.is_promised(terms.total);
-        if held.amount < owed.amount && !agreed.is_on_credit() && !promised {
-            return Err(No::EditDifferenceUnpaid { owed, held });
+        if self.settling.is_some() {
+            return Ok(vec![]);
         }
-        let reserved = |line: &&super::Line| {
-            line.stock.is_none() || agreed.reserved(line.line) >= u64::from(line.quantity)
+        let amount = agreed.owing(terms.total);
+        let lacking = terms.lines.iter().find(|line| agreed.lacks(line) > 0);
+        match (settling, lacking) {
+            (_, None) if amount.is_zero() => self.edit_confirmed(terms, agreed.nothing()),
+            (Some(settling), _) if amount.is_zero() || settling.payment_method.is_some() => {
+                self.settle(agreed, &terms, amount, settling)
+            }
+            (_, Some(line)) if amount.is_zero() => Err(No::NotReserved(line.line)),
+            _ => {
+                let Balance { owed, held, .. } = agreed.balance_with(terms.total);
+                Err(No::EditDifferenceUnpaid { owed, held })
+            }
+        }
+    }
+
+    /// Has a payment of its own and reservations asked for, under which the edit will hold.
+    fn settle(&self, agreed: &Agreed, terms: &Terms, amount: Money, settling: Settling) -> Decided {
+        let Settling { payment, payment_method, expires_at } = settling;
+        optional("the payment method", payment_method.as_deref(), 64)?;
+        let payment_method = payment_method.filter(|_| !amount.is_zero());
+        let wanted = |line: &Line| match u32::try_from(agreed.lacks(line)) {
+            Ok(quantity) if quantity > 0 => {
+                WantedUnits { line: line.line, stock: line.stock.clone(), quantity }
+            }
+            _ => WantedUnits { line: line.line, stock: None, quantity: line.quantity },
         };
-        if let Some(line) = terms.lines.iter().find(|line| !reserved(line)) {
-            return Err(No::NotReserved(line.line));
-        }
+        Ok(vec![E::EditSettlementBegun {
+            payment,
+            customer: self.customer.ok_or(No::Unknown)?,
+            amount,
+            payment_method,
+            lines: terms.lines.iter().map(wanted).collect(),
+            totals_hash: terms.totals_hash.clone(),
+            expires_at,
+        }])
+    }
+
+    /// With what was just paid for it: by now that may be more than is owed.
+    fn edit_confirmed(&self, terms: Terms, paid: Money) -> Decided {
+        let agreed = self.confirmed()?;
+        let delta = terms.total.minus(agreed.terms.total)?;
         let saved = Money { amount: delta.amount.saturating_neg(), ..delta };
-        let refund = at_most(agreed.balance_with(terms.total).over(), saved);
-        let released = self.surplus(&terms);
-        Ok(vec![E::EditConfirmed { delta, refund, released, terms: Box::new(terms) }])
+        let refund = at_most(agreed.balance_with(terms.total).over(), not_negative(saved).plus(paid)?);
+        let (released, shares) = (self.surplus(&terms), agreed.shares(refund));
+        Ok(vec![E::EditConfirmed { delta, refund, shares, released, terms: Box::new(terms) }])
+    }
+
+    /// Money and goods are there: the order takes them in and the edit holds, or none of it.
+    pub(super) fn complete_edit(
+        &self,
+        payment: PaymentId,
+        captured: Option<Money>,
+        reserved: &[ReservedLine],
+    ) -> Decided {
+        self.confirmed()?;
+        if self.settling != Some(payment) {
+            return Err(No::NotSettling);
+        }
+        let mut events = Vec::new();
+        for &ReservedLine { line, reservation, quantity } in reserved {
+            events.extend(self.record_reservation(line, reservation, quantity)?);
+        }
+        if let Some(captured) = captured {
+            events.extend(self.record_payment(payment, captured, captured)?);
+        }
+        let mut then = self.clone();
+        events.iter().cloned().for_each(|event| then.take_in(event));
+        then.settling = None;
+        let mut confirmed = then.confirm_edit(None, None)?;
+        if let (Some(paid), Some(contents)) = (captured, &then.contents) {
+            confirmed = then.edit_confirmed(contents.terms()?, paid)?;
+        }
+        events.append(&mut confirmed);
+        Ok(events)
+    }
+
+    pub(super) fn end_edit_settlement(&self, payment: PaymentId, reason: Unsettled) -> Decided {
+        self.agreed()?;
+        if self.settling != Some(payment) {
+            return Ok(vec![]);
+        }
+        Ok(vec![E::EditSettlementEnded { payment, reason }])
+    }
+
+    /// What ends a settlement that is not wanted any more.
+    pub(super) fn settlement_withdrawn(&self) -> Option<E> {
+        let reason = Unsettled::Withdrawn;
+        self.settling.map(|payment| E::EditSettlementEnded { payment, reason })
     }
 
     pub(super) fn abandon_edit(&self) -> Decided {
@@ -52,7 +135,8 @@ impl Order {
         if self.contents.is_none() {
             return Ok(vec![]);
         }
-        Ok(vec![E::EditAbandoned { released: self.surplus(&agreed.terms) }])
+        let abandoned = E::EditAbandoned { released: self.surplus(&agreed.terms) };
+        Ok(self.settlement_withdrawn().into_iter().chain([abandoned]).collect())
     }
 
     /// What is reserved beyond what such terms need.
@@ -66,6 +150,25 @@ impl Order {
     }
 }
 
+impl Agreed {
+    /// What would be left to be paid of such a total.
+    fn owing(&self, total: Money) -> Money {
+        let Balance { owed, held, given_back, given_away } = self.balance_with(total);
+        let there = match self.basis {
+            _ if self.is_on_credit() => owed,
+            Some(Basis::Authorised) => less(less(self.authorised(), given_back), given_away),
+            _ => held,
+        };
+        not_negative(less(owed, there))
+    }
+
+    /// How many units of a line are still to be reserved.
+    fn lacks(&self, line: &Line) -> u64 {
+        let reserved = self.reserved(line.line);
+        line.stock.as_ref().map_or(0, |_| u64::from(line.quantity).saturating_sub(reserved))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::examples::*;
@@ -74,7 +177,7 @@ mod tests {
     use crate::kernel::{Given, given};
     use crate::money::Money;
 
-    const CONFIRM: C = C::ConfirmEdit { totals_hash: None };
+    const CONFIRM: C = C::ConfirmEdit { totals_hash: None, settling: None };
 
     fn editing() -> Given<Order> {
         given::<Order>(confirmed()).and(C::BeginEdit)
@@ -94,7 +197,7 @@ mod tests {
 
     fn edited(contents: &Contents, delta: i64, refund: i64, released: Vec<ReservedUnits>) -> E {
         let terms = Box::new(contents.terms().unwrap());
-        E::EditConfirmed { delta: usd(delta), refund: usd(refund), released, terms }
+        E::EditConfirmed { delta: usd(delta), refund: usd(refund), shares: vec![], released, terms }
     }
 
     #[test]
@@ -132,6 +235,155 @@ mod tests {
         assert_eq!(
             order.when(CONFIRM),
             Ok(vec![edited(&Contents { lines, ..two_lines() }, 2000, 0, vec![])])
+        );
+    }
+
+    fn settling(n: u128) -> C {
+        let payment_method = Some("ok".into());
+        let settling = Settling { payment: payment_id(n), payment_method, expires_at: at(900) };
+        C::ConfirmEdit { totals_hash: None, settling: Some(settling) }
+    }
+
+    fn complete(n: u128, captured: Option<i64>, quantity: u32) -> C {
+        let reserved = ReservedLine { line: line_id(1), reservation: reservation_id(2), quantity };
+        C::CompleteEdit {
+            payment: payment_id(n),
+            captured: captured.map(usd),
+            reserved: if quantity == 0 { vec![] } else { vec![reserved] },
+        }
+    }
+
+    fn five_teas() -> Contents {
+        let lines = vec![Item { quantity: 5, total: usd(5000), ..tea() }, cup()];
+        Contents { lines, ..two_lines() }
+    }
+
+    #[test]
+    fn what_it_costs_and_takes_more_is_asked_for_and_then_it_holds() {
+        let order = editing().and(set(1, 5));
+        let wanted = |n, stock: Option<crate::ids::StockId>, quantity| WantedUnits {
+            line: line_id(n),
+            stock,
+            quantity,
+        };
+        let begun = E::EditSettlementBegun {
+            payment: payment_id(2),
+            customer: customer(),
+            amount: usd(2000),
+            payment_method: Some("ok".into()),
+            lines: vec![wanted(1, Some(stock()), 2), wanted(2, None, 1)],
+            totals_hash: five_teas().terms().unwrap().totals_hash,
+            expires_at: at(900),
+        };
+        assert_eq!(order.when(settling(2)), Ok(vec![begun]));
+        let order = order.and(settling(2));
+        assert_eq!(order.when(settling(3)), Ok(vec![]), "it is under way");
+        assert_eq!(order.when(set(1, 4)), Err(No::EditSettling));
+        assert_eq!(order.when(complete(3, Some(2000), 2)), Err(No::NotSettling));
+        // All of it, or none.
+        let unpaid = No::EditDifferenceUnpaid { owed: usd(6000), held: usd(5999) };
+        assert_eq!(order.when(complete(2, Some(1999), 2)), Err(unpaid));
+        assert_eq!(order.when(complete(2, Some(2000), 1)), Err(No::NotReserved(line_id(1))));
+        let units = E::StockReserved {
+            line: line_id(1),
+            stock: stock(),
+            reservation: reservation_id(2),
+            quantity: 2,
+        };
+        let settled = vec![units, covered(2, 2000, 2000, 6000, 6000), edited(&five_teas(), 2000, 0, vec![])];
+        assert_eq!(order.when(complete(2, Some(2000), 2)), Ok(settled));
+        let order = order.and(complete(2, Some(2000), 2));
+        assert_eq!(order.0.counters(line_id(1)).unwrap().allocated, 5);
+        assert_eq!(order.0.settling(), None);
+        assert_eq!(order.0.balance().unwrap().held, usd(6000));
+    }
+
+    #[test]
+    fn what_was_paid_for_it_and_is_not_owed_by_then_is_given_back() {
+        let refund = refund_id(1);
+        let gift = C::AskRefund {
+            refund,
+            payment: payment_id(1),
+            amount: usd(500),
+            giving: super::super::Giving::Back,
+            lines: vec![],
+        };
+        // While it was under way, more was to be paid; it came to nothing.
+        let order = editing().and(gift).and(set(1, 5)).and(settling(2)).and(C::EndRefund { refund });
+        let events = order.when(complete(2, Some(2500), 2)).unwrap();
+        let Some(E::EditConfirmed { refund, shares, .. }) = events.last() else { panic!("{events:?}") };
+        assert_eq!((*refund, shares.len()), (usd(500), 1));
+        assert_eq!(order.and(complete(2, Some(2500), 2)).0.balance().unwrap().held, usd(6000));
+    }
+
+    #[test]
+    fn what_only_takes_more_from_stock_needs_no_payment() {
+        let dearer = C::ApplyDiscount(Discount { code: None, amount: usd(2000) });
+        let order = editing().and(set(1, 5)).and(dearer);
+        let events = order.when(settling(2)).unwrap();
+        assert!(
+            matches!(&events[..], [E::EditSettlementBegun { amount, payment_method: None, .. }] if amount.is_zero()),
+            "{events:?}"
+        );
+        assert_eq!(order.and(settling(2)).and(complete(2, None, 2)).0.contents(), None);
+    }
+
+    #[test]
+    fn what_is_not_settled_leaves_the_order_as_it_was_and_the_edit_open() {
+        let end = |n, reason| C::EndEditSettlement { payment: payment_id(n), reason };
+        let order = editing().and(set(1, 5)).and(settling(2));
+        let ended = |reason| E::EditSettlementEnded { payment: payment_id(2), reason };
+        assert_eq!(order.when(end(3, Unsettled::Expired)), Ok(vec![]));
+        assert_eq!(order.when(end(2, Unsettled::OutOfStock)), Ok(vec![ended(Unsettled::OutOfStock)]));
+        let abandoned = E::EditAbandoned { released: vec![] };
+        assert_eq!(order.when(C::AbandonEdit), Ok(vec![ended(Unsettled::Withdrawn), abandoned]));
+        let events = order.when(C::Cancel { reason: CancelReason::Customer }).unwrap();
+        assert_eq!(events[0], ended(Unsettled::Withdrawn));
+        assert!(matches!(events[1], E::Cancelled { refund, .. } if refund == usd(4000)));
+        let order = order.and(end(2, Unsettled::OutOfStock));
+        assert_eq!(order.when(end(2, Unsettled::OutOfStock)), Ok(vec![]));
+        assert_eq!(order.0.balance().unwrap().held, usd(4000));
+        assert!(order.and(set(1, 3)).when(CONFIRM).is_ok());
+    }
+
+    #[test]
+    fn money_of_a_settlement_that_came_to_nothing_is_never_held() {
+        let undo = || C::UndoPayment { payment: payment_id(2), refund: refund_id(9), amount: usd(2000) };
+        let order = editing().and(set(1, 5)).and(settling(2)).and(C::AbandonEdit);
+        let undone = E::PaymentUndone { payment: payment_id(2), refund: refund_id(9), amount: usd(2000) };
+        assert_eq!(order.when(undo()), Ok(vec![covered(2, 2000, 2000, 6000, 6000), undone]));
+        let order = order.and(undo());
+        assert_eq!(order.when(undo()), Ok(vec![]));
+        assert_eq!(order.0.balance().unwrap().held, usd(4000));
+        let paid_out = C::RecordRefund { refund: refund_id(9), payment: payment_id(2), amount: usd(2000) };
+        assert_eq!(order.and(paid_out).0.balance().unwrap().held, usd(4000));
+    }
+
+    #[test]
+    fn what_was_paid_in_parts_is_given_back_from_those_parts() {
+        let order = editing().and(set(1, 5)).and(settling(2)).and(complete(2, Some(2000), 2));
+        let shares = |order: &Given<Order>, command| match &order.when(command).unwrap()[..] {
+            [E::Cancelled { shares, .. }] | [E::LinesCancelled { shares, .. }, ..] => {
+                shares.iter().map(|of| (of.payment, of.amount)).collect::<Vec<_>>()
+            }
+            other => panic!("{other:?}"),
+        };
+        let cancel = C::Cancel { reason: CancelReason::Customer };
+        let both = vec![(payment_id(1), usd(4000)), (payment_id(2), usd(2000))];
+        assert_eq!(shares(&order, cancel.clone()), both);
+        assert_eq!(shares(&order, cancel_lines(&[(1, 1)])), [(payment_id(1), usd(1000))]);
+        let order = order.and(cancel_lines(&[(1, 3)]));
+        let by_hand = C::AskRefund {
+            refund: refund_id(1),
+            payment: payment_id(1),
+            amount: usd(1001),
+            giving: super::super::Giving::Away,
+            lines: vec![],
+        };
+        assert_eq!(order.when(by_hand), Err(No::ExceedsHeld(usd(1000))), "the first payment has no more");
+        assert_eq!(
+            shares(&order, cancel_lines(&[(1, 2)])),
+            [(payment_id(1), usd(1000)), (payment_id(2), usd(1000))]
         );
     }
 
@@ -188,7 +440,7 @@ mod tests {
     #[test]
     fn totals_the_customer_did_not_see_do_not_hold() {
         let hash = Some("0".repeat(64));
-        let refused = editing().when(C::ConfirmEdit { totals_hash: hash });
+        let refused = editing().when(C::ConfirmEdit { totals_hash: hash, settling: None });
         assert_eq!(refused, Err(No::TotalsChanged(two_lines().terms().unwrap().totals_hash)));
         let costs_less_than_nothing = C::ApplyDiscount(Discount { code: None, amount: usd(4001) });
         assert_eq!(editing().and(costs_less_than_nothing).when(CONFIRM), Err(No::DiscountTooLarge));

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
 use super::{
-    Basis, CancelReason, CarrierFact, CarrierFactKind, Condition, Discount, Giving, Item, Settlement,
-    Shipping, Terms, Units,
+    Basis, CancelReason, CarrierFact, CarrierFactKind, Condition, Discount, Giving, Item, Settlement, Share,
+    Shipping, Terms, Units, Unsettled,
 };
 use crate::ids::{
     CartId, CustomerId, FulfilmentId, LineId, PaymentId, RefundId, ReservationId, ReturnId, Sku, StockId,
@@ -43,6 +43,10 @@ pub enum OrderEvent {
         amount: Money,
     },
     Placed(Box<Placed>),
+    /// What people call it.
+    Numbered {
+        number: String,
+    },
     StockReserved {
         line: LineId,
         stock: StockId,
@@ -73,6 +77,14 @@ pub enum OrderEvent {
         amount: Money,
         /// What the order would have given back already, had this not been on its way: it is to be given back now.
         owed: Money,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        shares: Vec<Share>,
+    },
+    /// Money was taken for what then came to nothing, and is given back by whoever took it.
+    PaymentUndone {
+        payment: PaymentId,
+        refund: RefundId,
+        amount: Money,
     },
     /// The money of a refund came back, and what all refunds come to without it.
     RefundReversed {
@@ -117,12 +129,26 @@ pub enum OrderEvent {
         fulfilment: FulfilmentId,
         lines: Vec<FulfilledLine>,
     },
+    /// What was shipped never arrives: its units are open again.
+    ParcelLost {
+        fulfilment: FulfilmentId,
+        lines: Vec<FulfilledLine>,
+    },
+    /// What was shipped came back without having been delivered: its units are open again.
+    ParcelCameBack {
+        fulfilment: FulfilmentId,
+        lines: Vec<BackLine>,
+        condition: Condition,
+    },
     CarrierFactObserved(CarrierFact),
     LinesCancelled {
         reason: CancelReason,
         lines: Vec<CancelledLine>,
         /// What is to be given back: the lines' worth, as far as it was paid.
         refund: Money,
+        /// Of which payments, where it is not the order's only one; so of all refunds here.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        shares: Vec<Share>,
         /// What goes back to stock.
         released: Vec<ReservedUnits>,
     },
@@ -133,6 +159,8 @@ pub enum OrderEvent {
         lines: Vec<CancelledLine>,
         shipping: Money,
         refund: Money,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        shares: Vec<Share>,
         released: Vec<ReservedUnits>,
         /// The cart it was made of.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -141,6 +169,8 @@ pub enum OrderEvent {
     /// As with [`OrderEvent::Cancelled`], a checkout at work gives back by itself.
     Expired {
         refund: Money,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        shares: Vec<Share>,
         released: Vec<ReservedUnits>,
         /// The cart it was made of.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -149,10 +179,33 @@ pub enum OrderEvent {
     /// Every line that was not cancelled is delivered.
     Completed,
     EditBegun,
+    /// The edit is to hold once a payment of its own covers what it costs more, and what it takes more from stock is
+    /// set aside. Until then nothing of it can be changed.
+    EditSettlementBegun {
+        /// Under which id the difference is paid, if there is any; it is the settlement's name.
+        payment: PaymentId,
+        customer: CustomerId,
+        amount: Money,
+        /// The provider's token of the payment method, where there is something to pay.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        payment_method: Option<String>,
+        /// The edit's lines, and what is to be set aside for them.
+        lines: Vec<WantedUnits>,
+        /// What is agreed to.
+        totals_hash: String,
+        expires_at: DateTime<Utc>,
+    },
+    /// It came to nothing: the edit is open as it was before.
+    EditSettlementEnded {
+        payment: PaymentId,
+        reason: Unsettled,
+    },
     EditConfirmed {
         /// What it costs more than before, or less.
         delta: Money,
         refund: Money,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        shares: Vec<Share>,
         released: Vec<ReservedUnits>,
         #[serde(flatten)]
         terms: Box<Terms>,
@@ -178,6 +231,11 @@ pub enum OrderEvent {
         amount: Money,
         /// What is to be given back of it: as far as it was paid.
         refund: Money,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        shares: Vec<Share>,
+        /// What sending cost, where that is given back along.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shipping: Option<Money>,
     },
     ReturnDismissed {
         return_id: ReturnId,
@@ -208,6 +266,9 @@ pub struct Placed {
     pub payment_method: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
+    /// What stands before its number, if it is to get one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number_prefix: Option<String>,
     #[serde(flatten)]
     pub terms: Terms,
 }
@@ -228,6 +289,17 @@ pub struct FulfilledLine {
     pub quantity: u32,
 }
 
+/// Units of a line in a parcel that came back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackLine {
+    pub line: LineId,
+    pub sku: Sku,
+    /// Where they go back to; none for what needs no stock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock: Option<StockId>,
+    pub quantity: u32,
+}
+
 /// Units of a line that will not be sold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CancelledLine {
@@ -236,6 +308,16 @@ pub struct CancelledLine {
     pub quantity: u32,
     /// What they were sold for.
     pub amount: Money,
+}
+
+/// Units of a line, and how many of them are still to be set aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedUnits {
+    pub line: LineId,
+    /// Where they are to be taken from; none where nothing more is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock: Option<StockId>,
+    pub quantity: u32,
 }
 
 /// Units of a reservation.

@@ -1,14 +1,14 @@
 //! Evolving: how an order takes in what has happened to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::balance::ByHand;
-use super::state::{Agreed, Fulfilment, Paid, Reserved, Returning, Stage, less, more};
+use super::state::{Agreed, Fulfilment, Paid, PaidOut, Reserved, Returning, Stage, less, more};
 use super::{
     CarrierFact, Condition, Contents, Counters, Line, Observed, Order, OrderEvent, Phase, Placed,
-    ReservedUnits, Terms, Units,
+    ReservedUnits, Share, Terms, Units,
 };
-use crate::ids::{FulfilmentId, LineId};
+use crate::ids::{FulfilmentId, LineId, PaymentId};
 use crate::money::Money;
 
 impl Order {
@@ -28,26 +28,28 @@ impl Order {
                 }
             }
             E::Completed => self.phase = Some(Phase::Completed),
-            E::Cancelled { lines, refund, released, .. } => {
-                (self.phase, self.contents) = (Some(Phase::Cancelled), None);
+            E::Cancelled { lines, refund, shares, released, .. } => {
+                (self.phase, self.contents, self.settling) = (Some(Phase::Cancelled), None, None);
                 if let Some(agreed) = &mut self.agreed {
                     let units = lines.into_iter().map(|line| (line.line, line.quantity, line.amount));
-                    agreed.cancelled(units, refund, &released);
+                    agreed.cancelled(units, (refund, &shares), &released);
                     agreed.total_credited = agreed.terms.total;
                 }
             }
-            E::Expired { refund, released, .. } => {
+            E::Expired { refund, shares, released, .. } => {
                 self.phase = Some(Phase::Expired);
                 if let Some(agreed) = &mut self.agreed {
-                    agreed.cancelled(std::iter::empty(), refund, &released);
+                    agreed.cancelled(std::iter::empty(), (refund, &shares), &released);
                     agreed.total_credited = agreed.terms.total;
                 }
             }
             E::EditBegun => self.contents = self.agreed.as_ref().map(|agreed| agreed.terms.contents()),
-            E::EditConfirmed { refund, released, terms, .. } => {
-                self.contents = None;
+            E::EditSettlementBegun { payment, .. } => self.settling = Some(payment),
+            E::EditSettlementEnded { .. } => self.settling = None,
+            E::EditConfirmed { refund, shares, released, terms, .. } => {
+                (self.contents, self.settling) = (None, None);
                 if let Some(agreed) = &mut self.agreed {
-                    agreed.edited(*terms, refund, &released);
+                    agreed.edited(*terms, (refund, &shares), &released);
                 }
             }
             E::EditAbandoned { released } => {
@@ -82,6 +84,7 @@ impl Order {
         let nothing = Money::zero(terms.total.currency);
         self.agreed = Some(Agreed {
             settlement,
+            number: None,
             cart,
             expires_at,
             basis: None,
@@ -90,9 +93,11 @@ impl Order {
             credited: BTreeMap::new(),
             total_credited: nothing,
             given_back: nothing,
+            given_back_of: BTreeMap::new(),
             reservations: BTreeMap::new(),
             payments: BTreeMap::new(),
             refunds: BTreeMap::new(),
+            undone: BTreeSet::new(),
             by_hand: BTreeMap::new(),
             fulfilments: BTreeMap::new(),
             returns: BTreeMap::new(),
@@ -111,41 +116,47 @@ impl Agreed {
     fn take_in(&mut self, event: OrderEvent) {
         use OrderEvent as E;
         match event {
+            E::Numbered { number } => self.number = Some(number),
             E::StockReserved { line, stock, reservation, quantity }
             | E::LateObservation { observed: Observed::Reserved { line, stock, reservation, quantity } } => {
                 self.reservations.entry(line).or_default().push(Reserved { stock, reservation, quantity });
                 self.count(line, |counters| counters.allocated += u64::from(quantity));
             }
-            E::PaymentCovered { payment, authorised, captured, .. } => {
-                self.payments.insert(payment, Paid { authorised, captured });
-            }
-            E::LateObservation { observed: Observed::Captured { payment, authorised, captured, .. } } => {
-                self.payments.insert(payment, Paid { authorised, captured });
+            E::PaymentCovered { payment, authorised, captured, .. }
+            | E::LateObservation { observed: Observed::Captured { payment, authorised, captured, .. } } => {
+                let paid = self.payment(payment);
+                (paid.authorised, paid.captured) = (authorised, captured);
             }
             E::LateObservation { observed: Observed::Authorised { payment, authorised } } => {
-                let captured = Money::zero(authorised.currency);
-                self.payments.entry(payment).or_insert(Paid { authorised, captured }).authorised = authorised;
+                self.payment(payment).authorised = authorised;
             }
-            E::RefundAsked { refund, amount, giving, lines, .. } => {
-                self.by_hand.insert(refund, ByHand { amount, giving, lines, ended: false });
+            E::PaymentUndone { payment, refund, amount } => {
+                self.undone.insert(refund);
+                self.give_back(amount, &[Share { payment, amount }]);
             }
-            E::RefundEnded { refund, owed, .. } => {
+            E::RefundAsked { refund, payment, amount, giving, lines } => {
+                self.by_hand.insert(refund, ByHand { payment, amount, giving, lines, ended: false });
+            }
+            E::RefundEnded { refund, owed, shares, .. } => {
                 self.end(refund);
-                add(&mut self.given_back, owed);
+                self.give_back(owed, &shares);
             }
             // Also of one that was taken for ended: its money has left all the same.
-            E::RefundRecorded { refund, amount, .. } => {
-                self.refunds.insert(refund, amount);
+            E::RefundRecorded { refund, payment, amount, .. } => {
+                self.refunds.insert(refund, PaidOut { payment, money: amount });
                 if let Some(of) = self.by_hand.get_mut(&refund) {
                     of.ended = false;
                 }
             }
             E::RefundReversed { refund, amount, .. } => {
-                self.refunds.remove(&refund);
+                let paid_out = self.refunds.remove(&refund);
                 if self.by_hand.contains_key(&refund) {
                     self.end(refund);
                 } else {
                     self.given_back = less(self.given_back, amount);
+                    if let Some(of) = paid_out.and_then(|of| self.given_back_of.get_mut(&of.payment)) {
+                        *of = less(*of, amount);
+                    }
                 }
             }
             E::Fulfilled { fulfilment, lines, override_unpaid } => {
@@ -174,13 +185,25 @@ impl Agreed {
                     .for_each(|line| self.count(line.line, |c| c.delivered += u64::from(line.quantity)));
                 self.stage(fulfilment, Stage::Delivered);
             }
+            E::ParcelLost { fulfilment, lines } => {
+                lines.iter().for_each(|line| {
+                    self.count(line.line, |c| c.gone(u64::from(line.quantity), |c| &mut c.lost));
+                });
+                self.stage(fulfilment, Stage::Gone);
+            }
+            E::ParcelCameBack { fulfilment, lines, .. } => {
+                lines.iter().for_each(|line| {
+                    self.count(line.line, |c| c.gone(u64::from(line.quantity), |c| &mut c.came_back));
+                });
+                self.stage(fulfilment, Stage::Gone);
+            }
             E::CarrierFactObserved(fact) => self.carrier.push(fact),
             E::LateObservation { observed: Observed::Carrier { fact, at, fulfilment, tracking } } => {
                 self.carrier.push(CarrierFact { kind: fact, at, fulfilment, tracking });
             }
-            E::LinesCancelled { lines, refund, released, .. } => {
+            E::LinesCancelled { lines, refund, shares, released, .. } => {
                 let units = lines.into_iter().map(|line| (line.line, line.quantity, line.amount));
-                self.cancelled(units, refund, &released);
+                self.cancelled(units, (refund, &shares), &released);
             }
             E::ReturnRequested { return_id, lines, .. } => {
                 lines.iter().for_each(|line| {
@@ -190,7 +213,17 @@ impl Agreed {
                     |Units { line, quantity }| Returning { line, requested: quantity, open: quantity };
                 self.returns.insert(return_id, lines.into_iter().map(returning).collect());
             }
-            E::ReturnReceived { return_id, line, quantity, condition, amount, refund, .. } => {
+            E::ReturnReceived {
+                return_id,
+                line,
+                quantity,
+                condition,
+                amount,
+                refund,
+                shares,
+                shipping,
+                ..
+            } => {
                 self.count(line, |counters| {
                     counters.return_received += u64::from(quantity);
                     if condition == Condition::Damaged {
@@ -200,7 +233,8 @@ impl Agreed {
                 let lines = self.returns.entry(return_id).or_default();
                 lines.iter_mut().filter(|of| of.line == line).for_each(|of| of.open -= quantity);
                 self.credit(line, amount);
-                add(&mut self.given_back, refund);
+                shipping.into_iter().for_each(|shipping| add(&mut self.total_credited, shipping));
+                self.give_back(refund, &shares);
             }
             E::ReturnDismissed { return_id, lines, .. } => {
                 lines.iter().for_each(|line| {
@@ -215,18 +249,18 @@ impl Agreed {
     fn cancelled(
         &mut self,
         units: impl Iterator<Item = (LineId, u32, Money)>,
-        refund: Money,
+        (refund, shares): (Money, &[Share]),
         released: &[ReservedUnits],
     ) {
         for (line, quantity, amount) in units {
             self.count(line, |counters| counters.cancelled += u64::from(quantity));
             self.credit(line, amount);
         }
-        add(&mut self.given_back, refund);
+        self.give_back(refund, shares);
         self.take(released);
     }
 
-    fn edited(&mut self, terms: Terms, refund: Money, released: &[ReservedUnits]) {
+    fn edited(&mut self, terms: Terms, (refund, shares): (Money, &[Share]), released: &[ReservedUnits]) {
         self.take(released);
         let mut counters = counters_of(&terms);
         for (line, counters) in &mut counters {
@@ -234,7 +268,12 @@ impl Agreed {
         }
         self.counters = counters;
         self.terms = terms;
-        add(&mut self.given_back, refund);
+        self.give_back(refund, shares);
+    }
+
+    fn payment(&mut self, payment: PaymentId) -> &mut Paid {
+        let (nothing, after) = (self.nothing(), self.payments.len());
+        self.payments.entry(payment).or_insert(Paid { authorised: nothing, captured: nothing, after })
     }
 
     fn credit(&mut self, line: LineId, amount: Money) {

@@ -86,6 +86,7 @@ pub fn placing() -> Placing {
         payment_method: Some("ok".into()),
         expires_at: Some(at(100)),
         settlement: Settlement::Checkout,
+        number_prefix: None,
         at: at(0),
     }
 }
@@ -112,6 +113,7 @@ fn placed_as(contents: &Contents, settlement: Settlement, expires_at: Option<Dat
         settlement,
         payment_method: Some("ok".into()),
         expires_at,
+        number_prefix: None,
         terms: contents.terms().unwrap(),
     }))
 }
@@ -211,7 +213,7 @@ pub fn completed() -> Vec<OrderEvent> {
 }
 
 pub fn expired() -> OrderEvent {
-    OrderEvent::Expired { refund: usd(0), released: vec![], cart: None }
+    OrderEvent::Expired { refund: usd(0), shares: vec![], released: vec![], cart: None }
 }
 
 /// By the customer, while its checkout was at work.
@@ -223,6 +225,7 @@ pub fn cancelled() -> OrderEvent {
         amount: usd(amount),
     };
     OrderEvent::Cancelled {
+        shares: vec![],
         reason: CancelReason::Customer,
         lines: vec![line(1, "TEA-1", 3, 3000), line(2, "CUP-1", 1, 1000)],
         shipping: usd(0),

@@ -7,8 +7,8 @@ use super::confirm::{MOST_RECORDS, late};
 use super::refusal::{optional, text};
 use super::state::{Agreed, Fulfilment, Reserved, Stage};
 use super::{
-    CarrierFact, FulfilledLine, Observed, Order, OrderEvent as E, OrderRefusal as No, Phase, ReservedUnits,
-    Units,
+    Basis, CarrierFact, FulfilledLine, Observed, Order, OrderEvent as E, OrderRefusal as No, Phase,
+    ReservedUnits, Units,
 };
 use crate::ids::{FulfilmentId, LineId};
 
@@ -32,6 +32,9 @@ impl Order {
             None => {}
         }
         agreed.within(units, "packed", |counters| counters.open())?;
+        if let Some(units) = units.iter().find(|units| !agreed.is_there(**units)) {
+            return Err(No::NotReserved(units.line));
+        }
         if override_unpaid.is_none() && !agreed.is_paid() {
             return Err(agreed.unpaid());
         }
@@ -42,7 +45,7 @@ impl Order {
         let there = self.confirmed()?.fulfilment(fulfilment)?;
         match there.stage {
             Stage::Cancelled => Ok(vec![]),
-            Stage::Shipped | Stage::Delivered => Err(No::AlreadyShipped),
+            Stage::Shipped | Stage::Delivered | Stage::Gone => Err(No::AlreadyShipped),
             Stage::Packed => {
                 let units = |line: &FulfilledLine| Units { line: line.line, quantity: line.quantity };
                 Ok(vec![E::FulfilmentCancelled {
@@ -66,6 +69,7 @@ impl Order {
         match there.stage {
             Stage::Shipped | Stage::Delivered => return Ok(vec![]),
             Stage::Cancelled => return Err(No::UnknownFulfilment(fulfilment)),
+            Stage::Gone => return Err(No::ParcelGone),
             Stage::Packed if !there.overridden && !agreed.is_paid() => return Err(agreed.unpaid()),
             Stage::Packed => {}
         }
@@ -80,6 +84,7 @@ impl Order {
             Stage::Delivered => Ok(vec![]),
             Stage::Cancelled => Err(No::UnknownFulfilment(fulfilment)),
             Stage::Packed => Err(No::NotShipped),
+            Stage::Gone => Err(No::ParcelGone),
             Stage::Shipped => {
                 Ok(self.and_completed(vec![E::Delivered { fulfilment, lines: there.lines.clone() }]))
             }
@@ -113,8 +118,17 @@ impl Order {
 }
 
 impl Agreed {
-    fn fulfilment(&self, id: FulfilmentId) -> Result<&Fulfilment, No> {
+    pub(super) fn fulfilment(&self, id: FulfilmentId) -> Result<&Fulfilment, No> {
         self.fulfilments.get(&id).ok_or(No::UnknownFulfilment(id))
+    }
+
+    /// Whether units are reserved that leave their stock, beside those that are packed.
+    fn is_there(&self, Units { line, quantity }: Units) -> bool {
+        let Ok((of, counters)) = self.line(line) else { return false };
+        let packed = counters.fulfilled - counters.shipped;
+        of.stock.is_none()
+            || self.basis == Some(Basis::Recorded)
+            || self.reserved(line) >= packed + u64::from(quantity)
     }
 
     /// The lines that are named, each once.

@@ -64,7 +64,7 @@ fn command() -> impl Strategy<Value = OrderCommand> {
             return_id,
             line,
             quantity,
-            condition: Condition::Damaged
+            condition: Condition::Damaged, refund_shipping: false
         }),
         1 => coming_back().prop_map(|return_id| C::DismissReturn { return_id, reason: None }),
     ];
@@ -74,7 +74,7 @@ fn command() -> impl Strategy<Value = OrderCommand> {
         1 => reason().prop_map(|reason| C::Cancel { reason }),
         1 => Just(C::Expire { at: at(200) }),
         2 => Just(C::BeginEdit),
-        2 => Just(C::ConfirmEdit { totals_hash: None }),
+        2 => Just(C::ConfirmEdit { totals_hash: None, settling: None }),
         1 => Just(C::AbandonEdit),
         4 => (line(), 1u32..6, 0i64..4000).prop_map(|(line, quantity, total)| C::SetQuantity {
             line,

@@ -65,6 +65,7 @@ fn pinned() -> Vec<(OrderEvent, &'static str)> {
             placed(),
             r#"{"type":"Placed","customer":"CUSTOMER","reference":"PO-7","settlement":"checkout","payment_method":"ok","expires_at":"2023-11-14T22:15:00Z",TERMS}"#,
         ),
+        (E::Numbered { number: "W-7".into() }, r#"{"type":"Numbered","number":"W-7"}"#),
         (
             reserved(),
             r#"{"type":"StockReserved","line":"LINE","stock":"TEA-1@main","reservation":"res_00000000000000000000000001","quantity":3}"#,
@@ -98,7 +99,7 @@ fn pinned() -> Vec<(OrderEvent, &'static str)> {
             r#"{"type":"RefundAsked","refund":"rfnd_00000000000000000000000001","payment":"pay_00000000000000000000000001","amount":USD5,"giving":"back"}"#,
         ),
         (
-            E::RefundEnded { refund: refund_id(1), amount: usd(5), owed: usd(3) },
+            E::RefundEnded { refund: refund_id(1), amount: usd(5), owed: usd(3), shares: vec![] },
             r#"{"type":"RefundEnded","refund":"rfnd_00000000000000000000000001","amount":USD5,"owed":USD3}"#,
         ),
         (
@@ -135,6 +136,7 @@ fn pinned() -> Vec<(OrderEvent, &'static str)> {
         ),
         (
             E::LinesCancelled {
+                shares: vec![],
                 reason: CancelReason::OutOfStock,
                 lines: vec![cancelled.clone()],
                 refund: usd(2000),
@@ -144,6 +146,7 @@ fn pinned() -> Vec<(OrderEvent, &'static str)> {
         ),
         (
             E::Cancelled {
+                shares: vec![],
                 reason: CancelReason::PaymentFailed,
                 lines: vec![cancelled],
                 shipping: usd(500),
@@ -156,6 +159,7 @@ fn pinned() -> Vec<(OrderEvent, &'static str)> {
         (expired(), r#"{"type":"Expired","refund":USD0,"released":[]}"#),
         (
             E::Expired {
+                shares: vec![],
                 refund: usd(0),
                 released: vec![],
                 cart: Some(CartId::from_uuid(uuid::Uuid::from_u128(1))),
@@ -165,7 +169,57 @@ fn pinned() -> Vec<(OrderEvent, &'static str)> {
         (E::Completed, r#"{"type":"Completed"}"#),
         (E::EditBegun, r#"{"type":"EditBegun"}"#),
         (
-            E::EditConfirmed { delta: usd(-5), refund: usd(5), released: released.clone(), terms },
+            E::ParcelLost {
+                fulfilment: fulfilment_id(1),
+                lines: vec![FulfilledLine { line, sku: tea().sku, quantity: 2 }],
+            },
+            r#"{"type":"ParcelLost","fulfilment":"ful_00000000000000000000000001","lines":[{"line":"LINE","sku":"TEA-1","quantity":2}]}"#,
+        ),
+        (
+            E::ParcelCameBack {
+                fulfilment: fulfilment_id(1),
+                lines: vec![BackLine { line, sku: tea().sku, stock: Some(stock()), quantity: 2 }],
+                condition: Condition::Good,
+            },
+            r#"{"type":"ParcelCameBack","fulfilment":"ful_00000000000000000000000001","lines":[{"line":"LINE","sku":"TEA-1","stock":"TEA-1@main","quantity":2}],"condition":"good"}"#,
+        ),
+        (
+            E::EditSettlementBegun {
+                payment: payment_id(2),
+                customer: customer(),
+                amount: usd(5),
+                payment_method: Some("ok".into()),
+                lines: vec![WantedUnits { line, stock: Some(stock()), quantity: 2 }],
+                totals_hash: "00".into(),
+                expires_at: at(0),
+            },
+            r#"{"type":"EditSettlementBegun","payment":"pay_00000000000000000000000002","customer":"CUSTOMER","amount":USD5,"payment_method":"ok","lines":[{"line":"LINE","stock":"TEA-1@main","quantity":2}],"totals_hash":"00","expires_at":"2023-11-14T22:13:20Z"}"#,
+        ),
+        (
+            E::EditSettlementEnded { payment: payment_id(2), reason: Unsettled::OutOfStock },
+            r#"{"type":"EditSettlementEnded","payment":"pay_00000000000000000000000002","reason":"out_of_stock"}"#,
+        ),
+        (
+            E::PaymentUndone { payment: payment_id(2), refund: refund_id(1), amount: usd(5) },
+            r#"{"type":"PaymentUndone","payment":"pay_00000000000000000000000002","refund":"rfnd_00000000000000000000000001","amount":USD5}"#,
+        ),
+        (
+            E::Expired {
+                refund: usd(5),
+                shares: vec![Share { payment: payment_id(2), amount: usd(5) }],
+                released: vec![],
+                cart: None,
+            },
+            r#"{"type":"Expired","refund":USD5,"shares":[{"payment":"pay_00000000000000000000000002","amount":USD5}],"released":[]}"#,
+        ),
+        (
+            E::EditConfirmed {
+                delta: usd(-5),
+                refund: usd(5),
+                shares: vec![],
+                released: released.clone(),
+                terms,
+            },
             r#"{"type":"EditConfirmed","delta":USD-5,"refund":USD5,"released":RELEASED,TERMS}"#,
         ),
         (E::EditAbandoned { released }, r#"{"type":"EditAbandoned","released":RELEASED}"#),
@@ -179,6 +233,8 @@ fn pinned() -> Vec<(OrderEvent, &'static str)> {
         ),
         (
             E::ReturnReceived {
+                shares: vec![],
+                shipping: None,
                 return_id: return_id(1),
                 line,
                 sku: tea().sku,

@@ -46,6 +46,12 @@ impl Order {
         }
     }
 
+    /// It keeps the number it got first.
+    pub(super) fn number(&self, number: String) -> Decided {
+        let (_, agreed) = self.agreed()?;
+        if agreed.number.is_some() { Ok(vec![]) } else { Ok(vec![E::Numbered { number }]) }
+    }
+
     pub(super) fn expire(&self, at: DateTime<Utc>) -> Decided {
         let (phase, agreed) = self.agreed()?;
         match (phase, agreed.expires_at) {
@@ -57,7 +63,7 @@ impl Order {
                     return Err(No::AlreadyPaid);
                 }
                 let (refund, released) = agreed.undone();
-                Ok(vec![E::Expired { refund, released, cart: agreed.cart }])
+                Ok(vec![E::Expired { refund, shares: agreed.shares(refund), released, cart: agreed.cart }])
             }
             (Phase::Placed, _) => Err(No::NotDue),
             _ => Err(No::AlreadyConfirmed),
@@ -91,6 +97,7 @@ fn agree(
         settlement: placing.settlement,
         payment_method: placing.payment_method.clone(),
         expires_at: placing.expires_at,
+        number_prefix: placing.number_prefix.clone(),
         terms,
     }))])
 }
@@ -99,10 +106,12 @@ impl super::state::Agreed {
     /// What is to be given back when the whole order comes to nothing. A checkout at work gives back what it
     /// took by itself.
     pub(super) fn undone(&self) -> (crate::money::Money, Vec<super::ReservedUnits>) {
-        if self.settlement == Settlement::Checkout && self.basis.is_none() {
-            return (self.nothing(), vec![]);
+        match (self.settlement, self.basis) {
+            (Settlement::Checkout, None) => (self.nothing(), vec![]),
+            // Its checkout only sets goods aside.
+            (Settlement::CreditTerms, None) => (self.balance().held, vec![]),
+            _ => (self.balance().held, self.release_all()),
         }
-        (self.balance().held, self.release_all())
     }
 }
 
@@ -190,6 +199,15 @@ mod tests {
         assert_eq!(given::<Order>([recorded()]).when(C::Expire { at: at(100) }), Err(No::NotDue));
         assert_eq!(given::<Order>(confirmed()).when(C::Expire { at: at(100) }), Err(No::AlreadyConfirmed));
         assert_eq!(given::<Order>(draft()).when(C::Expire { at: at(100) }), Err(No::NotPlaced));
+    }
+
+    #[test]
+    fn is_numbered_once_it_is_placed_and_once_only() {
+        let number = |n: &str| C::Number { number: n.into() };
+        assert_eq!(given::<Order>(draft()).when(number("W-1")), Err(No::NotPlaced));
+        let order = given::<Order>([placed(), expired()]);
+        assert_eq!(order.when(number("W-1")), Ok(vec![E::Numbered { number: "W-1".into() }]));
+        assert_eq!(order.and(number("W-1")).when(number("W-2")), Ok(vec![]));
     }
 
     #[test]

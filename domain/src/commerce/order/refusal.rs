@@ -2,7 +2,7 @@
 
 use strum::AsRefStr;
 
-use crate::ids::{FulfilmentId, LineId, RefundId, ReturnId};
+use crate::ids::{FulfilmentId, LineId, PaymentId, RefundId, ReturnId};
 use crate::kernel::{Kind, Refusal};
 use crate::money::{Currency, Money, Unreckonable};
 use crate::text::is_blank;
@@ -47,7 +47,7 @@ pub enum OrderRefusal {
     NotFree,
     #[error("the order was not placed to be settled so")]
     OtherSettlement,
-    #[error("no stock is reserved for line {0}")]
+    #[error("too little stock is reserved for line {0}")]
     NotReserved(LineId),
     #[error("line {0} takes nothing from stock")]
     NotStocked(LineId),
@@ -71,16 +71,31 @@ pub enum OrderRefusal {
     AlreadyShipped,
     #[error("the goods are not shipped")]
     NotShipped,
+    #[error("the goods are delivered already: have them returned")]
+    AlreadyDelivered,
+    #[error("the parcel was lost or came back: pack its units anew")]
+    ParcelGone,
     #[error("the order is being edited")]
     Editing,
     #[error("the order is not being edited")]
     NotEditing,
-    #[error("what the edit costs more is not paid: {held} is held of {owed} that would be owed")]
+    #[error("what the edit costs is being paid and reserved: wait for it, or abandon the edit")]
+    EditSettling,
+    #[error("this edit is not being paid and reserved")]
+    NotSettling,
+    #[error(
+        "what the edit costs more is not paid: {held} is held of {owed} that would be owed; name a payment_method \
+         to have the rest paid with it"
+    )]
     EditDifferenceUnpaid { owed: Money, held: Money },
     #[error("return {0} is another one already")]
     ReturnExists(ReturnId),
     #[error("refund {0} is another one already")]
     RefundExists(RefundId),
+    #[error("only {0} is left to be paid: mark no more than that")]
+    ExceedsOwed(Money),
+    #[error("payment {0} is another one already")]
+    PaymentExists(PaymentId),
     #[error("only {0} of what was paid is left to give back: ask for no more than that")]
     ExceedsHeld(Money),
     #[error("only {left} of what line {line} cost is left to give back: ask for no more than that")]

@@ -7,7 +7,7 @@ use super::contents::quantity as check_quantity;
 use super::refusal::optional;
 use super::state::Returning;
 use super::{Condition, Order, OrderEvent as E, OrderRefusal as No, Units};
-use crate::ids::{LineId, ReturnId};
+use crate::ids::ReturnId;
 
 /// How many returns one order takes.
 const MOST_RETURNS: usize = 200;
@@ -39,9 +39,9 @@ impl Order {
     pub(super) fn receive_return(
         &self,
         return_id: ReturnId,
-        line: LineId,
-        quantity: u32,
+        Units { line, quantity }: Units,
         condition: Condition,
+        refund_shipping: bool,
     ) -> Decided {
         let agreed = self.confirmed()?;
         check_quantity(quantity)?;
@@ -52,6 +52,11 @@ impl Order {
         }
         let (sold, _) = agreed.line(line)?;
         let amount = agreed.worth(line, quantity)?;
+        // What was sent for nothing costs nothing, where the shop has it so.
+        let all = agreed.units();
+        let whole = all.return_received + u64::from(quantity) == all.due();
+        let shipping = Some(agreed.terms.shipping).filter(|cost| refund_shipping && whole && !cost.is_zero());
+        let refund = agreed.refundable(shipping.map_or(Ok(amount), |cost| amount.plus(cost))?);
         Ok(vec![E::ReturnReceived {
             return_id,
             line,
@@ -60,7 +65,9 @@ impl Order {
             quantity,
             condition,
             amount,
-            refund: agreed.refundable(amount),
+            refund,
+            shares: agreed.shares(refund),
+            shipping,
         }])
     }
 
@@ -86,7 +93,13 @@ mod tests {
     }
 
     fn receive(n: u128, line: u128, quantity: u32, condition: Condition) -> C {
-        C::ReceiveReturn { return_id: return_id(n), line: line_id(line), quantity, condition }
+        C::ReceiveReturn {
+            return_id: return_id(n),
+            line: line_id(line),
+            quantity,
+            condition,
+            refund_shipping: false,
+        }
     }
 
     fn dismiss(n: u128) -> C {
@@ -119,6 +132,8 @@ mod tests {
     fn what_comes_back_is_worth_its_share() {
         let order = given::<Order>(completed()).and(request(1, &[(1, 2)]));
         let received = |quantity, condition, amount| E::ReturnReceived {
+            shares: vec![],
+            shipping: None,
             return_id: return_id(1),
             line: line_id(1),
             sku: tea().sku,
@@ -183,5 +198,31 @@ mod tests {
             Err(No::TooMany { line: line_id(1), open: 0, to: "returned" })
         );
         assert_eq!(given::<Order>([placed()]).when(request(1, &[(1, 1)])), Err(No::NotConfirmed));
+    }
+
+    #[test]
+    fn what_sending_cost_is_given_back_with_the_last_of_it_where_the_shop_has_it_so() {
+        let order = given::<Order>(confirmed_with_shipping())
+            .and(fulfil(1, &[(1, 3), (2, 1)]))
+            .and(ship(1))
+            .and(deliver(1))
+            .and(C::RequestReturn { return_id: return_id(1), lines: units(&[(1, 3), (2, 1)]), reason: None });
+        let back = |line: u128, quantity, refund_shipping| C::ReceiveReturn {
+            return_id: return_id(1),
+            line: line_id(line),
+            quantity,
+            condition: Condition::Good,
+            refund_shipping,
+        };
+        let told = |order: &crate::kernel::Given<Order>, command| match &order.when(command).unwrap()[..] {
+            [E::ReturnReceived { refund, shipping, .. }] => (*refund, *shipping),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(told(&order, back(1, 3, true)), (usd(3000), None), "the cup is still there");
+        let order = order.and(back(1, 3, true));
+        assert_eq!(told(&order, back(2, 1, false)), (usd(1000), None));
+        assert_eq!(told(&order, back(2, 1, true)), (usd(1500), Some(usd(500))));
+        let all = order.and(back(2, 1, true)).0.balance().unwrap();
+        assert_eq!((all.owed, all.held), (usd(0), usd(0)));
     }
 }

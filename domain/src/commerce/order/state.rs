@@ -1,6 +1,6 @@
 //! State: what an order's rules need to remember of its history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,8 @@ pub struct Order {
     pub(super) reference: Option<String>,
     /// The draft, or the edit that is open.
     pub(super) contents: Option<Contents>,
+    /// The payment under which the open edit is being settled.
+    pub(super) settling: Option<PaymentId>,
     pub(super) agreed: Option<Agreed>,
 }
 
@@ -29,6 +31,7 @@ pub struct Order {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Agreed {
     pub settlement: Settlement,
+    pub number: Option<String>,
     pub cart: Option<CartId>,
     pub expires_at: Option<chrono::DateTime<chrono::Utc>>,
     pub basis: Option<Basis>,
@@ -40,10 +43,14 @@ pub(super) struct Agreed {
     pub total_credited: Money,
     /// What this order has asked to be given back by itself.
     pub given_back: Money,
+    /// The same by payment.
+    pub given_back_of: BTreeMap<PaymentId, Money>,
     pub reservations: BTreeMap<LineId, Vec<Reserved>>,
     pub payments: BTreeMap<PaymentId, Paid>,
     /// What refunds have paid out.
-    pub refunds: BTreeMap<RefundId, Money>,
+    pub refunds: BTreeMap<RefundId, PaidOut>,
+    /// Refunds of what was taken for what came to nothing.
+    pub undone: BTreeSet<RefundId>,
     /// What persons have asked to be given back.
     pub by_hand: BTreeMap<RefundId, ByHand>,
     pub fulfilments: BTreeMap<FulfilmentId, Fulfilment>,
@@ -63,6 +70,16 @@ pub(super) struct Reserved {
 pub(super) struct Paid {
     pub authorised: Money,
     pub captured: Money,
+    /// How many payments the order knew before it: the first pays back first.
+    pub after: usize,
+}
+
+/// A refund that has left.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct PaidOut {
+    pub payment: PaymentId,
+    #[serde(flatten)]
+    pub money: Money,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,6 +96,8 @@ pub(super) enum Stage {
     Cancelled,
     Shipped,
     Delivered,
+    /// Lost, or come back.
+    Gone,
 }
 
 /// What of a line is to come back in a return.
@@ -100,6 +119,12 @@ impl Order {
     #[must_use]
     pub const fn contents(&self) -> Option<&Contents> {
         self.contents.as_ref()
+    }
+
+    /// The payment under which its open edit is being settled, if it is.
+    #[must_use]
+    pub const fn settling(&self) -> Option<PaymentId> {
+        self.settling
     }
 
     /// What was agreed, once it is placed.
@@ -203,7 +228,7 @@ impl Agreed {
     }
 
     pub(super) fn refunded(&self) -> Money {
-        self.sum(self.refunds.values().copied())
+        self.sum(self.refunds.values().map(|refund| refund.money))
     }
 
     pub(super) fn sum(&self, amounts: impl IntoIterator<Item = Money>) -> Money {

@@ -19,6 +19,12 @@ pub struct Counters {
     pub return_received: u64,
     pub return_dismissed: u64,
     pub written_off: u64,
+    /// Shipped and never arrived.
+    #[serde(default)]
+    pub lost: u64,
+    /// Shipped and come back without having been delivered.
+    #[serde(default)]
+    pub came_back: u64,
 }
 
 impl Counters {
@@ -35,7 +41,17 @@ impl Counters {
             return_received: self.return_received + other.return_received,
             return_dismissed: self.return_dismissed + other.return_dismissed,
             written_off: self.written_off + other.written_off,
+            lost: self.lost + other.lost,
+            came_back: self.came_back + other.came_back,
         }
+    }
+
+    /// Units left and will not arrive: they are open again, and counted as what became of them.
+    pub fn gone(&mut self, units: u64, counted: impl FnOnce(&mut Self) -> &mut u64) {
+        self.fulfilled -= units;
+        self.shipped -= units;
+        self.allocated = self.allocated.saturating_sub(units);
+        *counted(self) += units;
     }
 
     /// What is still to be sold: ordered and not cancelled.

@@ -92,6 +92,15 @@ fn expired() -> Given<Stock> {
 }
 
 #[test]
+fn is_set_aside_for_good_at_once_or_not_at_all() {
+    let committed = E::Committed { reservation: id(1), order: ORDER, line: LINE, quantity: 4 };
+    assert_eq!(ten().when(C::Allocate(terms(1, 4))), Ok(vec![E::Reserved(terms(1, 4)), committed]));
+    assert_eq!(ten().and(C::Allocate(terms(1, 4))).when(C::Allocate(terms(1, 4))), Ok(vec![]));
+    assert_eq!(ten().when(C::Allocate(terms(1, 11))), Err(No::InsufficientStock { available: 10 }));
+    assert!(ten().and(C::Allocate(terms(1, 4))).when(ship(1, 4)).is_ok());
+}
+
+#[test]
 fn is_received_in_quantities_that_make_sense() {
     assert_eq!(given::<Stock>([]).when(C::Receive { quantity: 3 }), Ok(vec![E::Received { quantity: 3 }]));
     for quantity in [0, -1, i64::MIN, MAX_QUANTITY + 1] {

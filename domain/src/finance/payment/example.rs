@@ -49,7 +49,7 @@ pub(super) fn created() -> PaymentEvent {
 }
 
 pub(super) fn recorded() -> PaymentEvent {
-    PaymentEvent::Recorded { order: ORDER, amount: usd(1000), at: at(0) }
+    PaymentEvent::Recorded { order: ORDER, amount: usd(1000), at: at(0), reference: None }
 }
 
 pub(super) fn start(attempt: AttemptId) -> PaymentCommand {

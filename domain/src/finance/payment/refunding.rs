@@ -18,7 +18,9 @@ impl Payment {
         match self.charge() {
             _ if amount.currency != terms.amount.currency => Err(No::CurrencyMismatch(terms.amount.currency)),
             _ if amount.amount <= 0 => Err(No::InvalidAmount),
-            _ if terms.asked.is_none() => Err(No::RecordedElsewhere),
+            _ if terms.asked.is_none() && self.can_refund(amount) => {
+                Ok(vec![E::RefundSetAside { order: terms.order, refund, amount }])
+            }
             _ if self.captured() == 0 => Err(No::NotCaptured),
             Some(charge) if self.can_refund(amount) => {
                 Ok(vec![E::RefundAllotted { order: terms.order, refund, amount, charge }])
@@ -119,11 +121,21 @@ mod tests {
     #[test]
     fn refunds_only_captured_money_of_its_own() {
         assert_eq!(given::<Payment>(authorised_payment()).when(allot(R1, 1)), Err(No::NotCaptured));
-        assert_eq!(given::<Payment>([recorded()]).when(allot(R1, 1)), Err(No::RecordedElsewhere));
         let paid = given::<Payment>(captured_payment());
         assert_eq!(paid.when(allot(R1, 0)), Err(No::InvalidAmount));
         let euros = C::AllotRefund { refund: R1, amount: Money::new(1, Currency::EUR) };
         assert_eq!(paid.when(euros), Err(No::CurrencyMismatch(Currency::USD)));
+    }
+
+    #[test]
+    fn what_was_taken_elsewhere_is_set_aside_to_be_given_back_there() {
+        let paid = given::<Payment>([recorded()]);
+        let event = E::RefundSetAside { order: ORDER, refund: R1, amount: usd(600) };
+        assert_eq!(paid.when(allot(R1, 600)), Ok(vec![event]));
+        let aside = || given::<Payment>([recorded()]).and(allot(R1, 600));
+        assert_eq!(aside().when(allot(R2, 401)), Err(No::ExceedsRefundable(usd(400))));
+        assert!(aside().and(C::SettleRefund { refund: R1 }).when(allot(R2, 401)).is_err());
+        assert!(aside().and(C::ReleaseRefund { refund: R1 }).when(allot(R2, 1000)).is_ok());
     }
 
     #[test]

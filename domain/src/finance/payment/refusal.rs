@@ -28,6 +28,8 @@ pub enum PaymentRefusal {
     AmountOutOfRange,
     #[error("a payment method is 1 to 64 visible ASCII characters")]
     InvalidMethod,
+    #[error("a reference is 1 to 200 characters and not blank")]
+    InvalidReference,
     #[error("the payment is not in {0}")]
     CurrencyMismatch(Currency),
     #[error("the payment is closed")]
@@ -62,8 +64,6 @@ pub enum PaymentRefusal {
     Captured,
     #[error("nothing was captured")]
     NotCaptured,
-    #[error("the payment was taken elsewhere and must be given back there")]
-    RecordedElsewhere,
     #[error("the provider tells of another amount")]
     Conflicted,
     #[error("only {0} can be refunded")]
@@ -89,6 +89,7 @@ impl Refusal for PaymentRefusal {
             Self::InvalidAmount
             | Self::AmountOutOfRange
             | Self::InvalidMethod
+            | Self::InvalidReference
             | Self::CurrencyMismatch(_) => Kind::Invalid,
             _ => Kind::Conflict,
         }

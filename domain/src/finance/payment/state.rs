@@ -273,7 +273,7 @@ impl Payment {
                 self.observed.insert((fact, reference));
             }
 
-            E::RefundAllotted { refund, amount, .. } => {
+            E::RefundAllotted { refund, amount, .. } | E::RefundSetAside { refund, amount, .. } => {
                 self.refunds.insert(refund, Allotment { amount, standing: AllotmentStanding::Allotted });
             }
             E::RefundReleased { refund, .. } => self.turn(refund, AllotmentStanding::Released),

@@ -13,7 +13,7 @@ fn is_opened_once() {
     let open = given::<Payment>([created()]);
     assert_eq!(open.when(create()), Ok(vec![]));
     assert_eq!(
-        open.when(PaymentCommand::Record { order: ORDER, amount: usd(1000), at: at(0) }),
+        open.when(PaymentCommand::Record { order: ORDER, amount: usd(1000), at: at(0), reference: None }),
         Err(PaymentRefusal::AlreadyCreated)
     );
     assert_eq!(nothing.when(start(A1)), Err(PaymentRefusal::Unknown));
@@ -45,7 +45,8 @@ fn makes_sense_or_is_not_opened() {
 
 #[test]
 fn is_written_down_as_paid_where_it_was_taken_elsewhere() {
-    let record = |amount| PaymentCommand::Record { order: ORDER, amount: usd(amount), at: at(0) };
+    let record =
+        |amount| PaymentCommand::Record { order: ORDER, amount: usd(amount), at: at(0), reference: None };
     assert_eq!(given::<Payment>([]).when(record(1000)), Ok(vec![recorded()]));
     assert_eq!(given::<Payment>([]).when(record(0)), Err(PaymentRefusal::InvalidAmount));
     let paid = given::<Payment>([recorded()]);
@@ -153,6 +154,10 @@ fn is_on_disk_as_it_always_was() {
         (
             late(Some(A1), Some(K1), Some(usd(1000))),
             format!(r#"{{"type":"LateObservation",{O},"fact":"captured",{A},{K},"reference":"cp_1",{M}}}"#),
+        ),
+        (
+            PaymentEvent::RefundSetAside { order: ORDER, refund: R1, amount: usd(1000) },
+            format!(r#"{{"type":"RefundSetAside",{O},{R},{M}}}"#),
         ),
         (allotted(R1, 1000), format!(r#"{{"type":"RefundAllotted",{O},{R},{M},"charge":"ch_1"}}"#)),
         (released(R1, 1000), format!(r#"{{"type":"RefundReleased",{O},{R},{M}}}"#)),

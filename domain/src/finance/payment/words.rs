@@ -93,6 +93,11 @@ pub enum PaymentStatus {
     Expired,
 }
 
+/// What a payment is found by elsewhere.
+pub(super) fn is_reference(text: &str) -> bool {
+    !crate::text::is_blank(text) && text.chars().count() <= 200
+}
+
 /// The provider's token of a method: never a card's number.
 pub(super) fn is_method(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())

@@ -174,6 +174,24 @@ fn that_waits_for_a_person_is_sent_again_as_another_one() {
 }
 
 #[test]
+fn that_waits_for_a_person_may_be_paid_out_in_another_way() {
+    use RefundStatus as S;
+    let pay_out = |reference: &str| C::PayOut { reference: reference.into() };
+    let paid = E::Succeeded { payment: PAYMENT, order: ORDER, amount: usd(500), psp_ref: "wire 7".into() };
+    assert_eq!(at(S::ManualReview).when(pay_out("wire 7")), Ok(vec![paid]));
+    assert_eq!(at(S::ManualReview).when(pay_out(" ")), Err(No::InvalidReference));
+    assert_eq!(at(S::Succeeded).when(pay_out("wire 7")), Ok(vec![]));
+    assert_eq!(at(S::Sent).when(pay_out("wire 7")), Err(No::NotInReview));
+    let review =
+        |code: &str| E::HeldForReview { payment: PAYMENT, order: ORDER, amount: usd(500), code: code.into() };
+    let silent = given::<Refund>([requested(), approved(), sent(), review("no_answer")]);
+    assert_eq!(silent.when(pay_out("wire 7")), Err(No::InDoubt));
+    let elsewhere = given::<Refund>([requested(), approved(), review(PAY_OUT_BY_HAND)]);
+    assert_eq!(elsewhere.when(C::Retry), Err(No::ByHand));
+    assert!(elsewhere.when(pay_out("wire 7")).is_ok());
+}
+
+#[test]
 fn is_given_up_by_a_person_only_while_no_money_can_be_leaving() {
     use RefundStatus as S;
     let reject = || C::Reject { code: "account_closed".into() };

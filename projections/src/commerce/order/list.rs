@@ -21,13 +21,22 @@ pub struct OrderFilter {
     pub fulfilment_status: Option<FulfilmentStatus>,
     #[param(inline, nullable = false)]
     pub customer_id: Option<CustomerId>,
+    /// What people call it, in a shop that numbers its orders.
+    #[param(nullable = false, min_length = 1, max_length = 40)]
+    pub number: Option<String>,
     /// The seller's or the source's own number for it.
     #[param(nullable = false, min_length = 1, max_length = 200)]
     pub reference: Option<String>,
     /// Only those placed at this time or later.
     #[param(nullable = false)]
-    pub placed_from: Option<DateTime<Utc>>,
+    pub from: Option<DateTime<Utc>>,
     /// Only those placed before this time.
+    #[param(nullable = false)]
+    pub to: Option<DateTime<Utc>>,
+    /// The older name of `from`.
+    #[param(nullable = false)]
+    pub placed_from: Option<DateTime<Utc>>,
+    /// The older name of `to`.
     #[param(nullable = false)]
     pub placed_to: Option<DateTime<Utc>>,
     /// What they are ordered by; backwards after `-`. The newest first if it is not said.
@@ -75,7 +84,10 @@ impl Filter for OrderFilter {
             .only("t.payment_status = ", self.payment_status.map(word), "")
             .only("t.fulfilment_status = ", self.fulfilment_status.map(word), "")
             .only("t.customer_id = ", self.customer_id.map(String::from), "")
+            .only("t.number = ", self.number, "")
             .only("t.reference = ", self.reference, "")
+            .only("t.placed_at >= ", self.from, "")
+            .only("t.placed_at < ", self.to, "")
             .only("t.placed_at >= ", self.placed_from, "")
             .only("t.placed_at < ", self.placed_to, "")
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use domain::commerce::order::{
     Basis, CancelReason, CarrierFact, Condition, Contents, Counters, FulfilledLine, FulfilmentStatus, Item,
-    Line, Observed, PaymentStatus, Phase, ReturnStatus, Settlement, Units,
+    Line, Observed, PaymentStatus, Phase, ReturnStatus, Settlement, Units, Unsettled,
 };
 use domain::ids::{CustomerId, FulfilmentId, LineId, OrderId, PaymentId, RefundId, ReturnId};
 use domain::money::{Currency, Money};
@@ -23,6 +23,8 @@ pub struct OrderView {
     /// Since when it holds: earlier than it was recorded if it happened before that.
     pub effective_at: DateTime<Utc>,
     pub customer_id: CustomerId,
+    /// What people call it, in a shop that numbers its orders: given right after it is placed.
+    pub number: Option<String>,
     /// The seller's or the source's own number for it.
     pub reference: Option<String>,
     pub currency: Currency,
@@ -107,10 +109,25 @@ pub struct DraftView {
     /// What to agree to it with.
     #[serde(default)]
     pub totals_hash: Option<String>,
+    /// How it is being paid and reserved, of an edit that is to hold.
+    #[serde(default)]
+    pub settlement: Option<EditSettlementView>,
+    /// Why that came to nothing the last time.
+    #[serde(default)]
+    pub unsettled: Option<Unsettled>,
     /// Units that are set aside for lines it adds.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = Object)]
     pub allocated: BTreeMap<LineId, u64>,
+}
+
+/// What an edit costs more, being paid, and what it takes more from stock, being reserved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct EditSettlementView {
+    /// There is such a payment where the amount is more than 0.
+    pub payment_id: PaymentId,
+    pub amount: Money,
+    pub expires_at: DateTime<Utc>,
 }
 
 /// Goods that go out together.
@@ -133,6 +150,8 @@ pub enum FulfilmentStage {
     Cancelled,
     Shipped,
     Delivered,
+    Lost,
+    CameBack,
 }
 
 /// Goods that come back together.
