@@ -105,6 +105,13 @@ impl Server {
         Ok(database)
     }
 
+    /// A database without tables.
+    pub async fn create_empty(&self, purpose: &str) -> Result<Database> {
+        let database = self.database(Peer::Mewayz, purpose);
+        self.execute(&format!("create database {} owner mewayz_owner", database.name)).await?;
+        Ok(database)
+    }
+
     /// A copy of a database that nobody is connected to, with everything on disk.
     pub async fn copy(&self, peer: Peer, purpose: &str, of: &Database) -> Result<Database> {
         let database = self.database(peer, purpose);

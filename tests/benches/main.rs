@@ -1,6 +1,6 @@
 //! Bench: this store beside its peers, in the same run on the same PostgreSQL.
 //!
-//! `cargo bench --workspace -- [--quick] [--at=32] [section …]` with `TEST_DATABASE_URL` (a superuser's) in the environment.
+//! `cargo bench --workspace -- [--quick] [--at=32] [--beside=PROGRAM] [section …]` with `TEST_DATABASE_URL` (a superuser's) in the environment.
 //! Every figure is the median of alternating runs; the table shows ratios, since absolutes are the machine's.
 //! Everything measured is also written to `target/bench.json`.
 
@@ -17,8 +17,11 @@ mod latency;
 mod ledger;
 mod load;
 mod memory;
+mod orders;
 mod replay;
 mod subjects;
+
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use database::Server;
@@ -29,8 +32,8 @@ use figures::Report;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What can be measured by itself.
-const SECTIONS: [&str; 9] =
-    ["append", "load", "hot", "ledger", "replay", "cost", "latency", "http", "memory"];
+const SECTIONS: [&str; 10] =
+    ["append", "load", "hot", "ledger", "replay", "cost", "latency", "http", "memory", "orders"];
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -65,10 +68,14 @@ fn main() -> Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(measure())
 }
 
-/// What the command line asks for: how much, and which sections (none: all).
-fn asked() -> Result<(Settings, Vec<String>)> {
-    let (mut settings, mut at, mut sections) = (Settings::full(), None, Vec::new());
+/// What the command line asks for: how much, beside which build, and which sections (none: all).
+fn asked() -> Result<(Settings, Option<PathBuf>, Vec<String>)> {
+    let (mut settings, mut at, mut beside, mut sections) = (Settings::full(), None, None, Vec::new());
     for argument in std::env::args().skip(1).filter(|argument| argument != "--bench") {
+        if let Some(program) = argument.strip_prefix("--beside=") {
+            beside = Some(PathBuf::from(program));
+            continue;
+        }
         match argument.strip_prefix("--at=") {
             Some(concurrent) => at = Some(concurrent.parse().context("--at= takes a number")?),
             None if argument == "--quick" => settings = Settings::quick(),
@@ -76,11 +83,11 @@ fn asked() -> Result<(Settings, Vec<String>)> {
             None => bail!("no section is called {argument}; there are {}", SECTIONS.join(", ")),
         }
     }
-    Ok((Settings { at, ..settings }, sections))
+    Ok((Settings { at, ..settings }, beside, sections))
 }
 
 async fn measure() -> Result<()> {
-    let (settings, sections) = asked()?;
+    let (settings, beside, sections) = asked()?;
     let wanted = |section: &str| sections.is_empty() || sections.iter().any(|asked| asked == section);
 
     let server = Server::from_environment().await?;
@@ -111,6 +118,9 @@ async fn measure() -> Result<()> {
     }
     if wanted("memory") {
         memory::measure(&server, settings, &mut report).await?;
+    }
+    if wanted("orders") {
+        orders::measure(&server, settings, beside, &mut report).await?;
     }
     report.write()
 }
