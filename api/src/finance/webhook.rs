@@ -1,7 +1,7 @@
 //! `/api/financial/payments/webhook`: what the gateway tells unasked.
 //!
 //! A notice is believed by its signature, and only as a hint: what is taken in is the charge as the gateway shows
-//! it when asked. A notice that cannot be taken in now is refused, so that it comes again; none is acknowledged and
+//! it when asked. It is not asked where all that the notice tells is recorded already. A notice that cannot be taken in now is refused, so that it comes again; none is acknowledged and
 //! dropped.
 
 use axum::extract::{FromRequest, Request, State};
@@ -55,6 +55,9 @@ fn unsigned() -> Problem {
         description = "`t=<unix>,v1=<hex>`: HMAC-SHA256 over the time, a dot and the body as sent.")),
     request_body = serde_json::Value, responses((status = 204, description = "It is taken in.")))]
 async fn notice(State(app): State<App>, Signed(notice): Signed) -> Result<StatusCode> {
+    if payment::is_recorded(&telling(&app, &notice.id, &notice.charge), &notice.charge).await? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
     let known = app.gateway.find(&Which::OfReference(notice.charge.id)).await;
     let charge = known.map_err(|_| Problem::unavailable())?.ok_or_else(Problem::not_found)?;
     payment::observe(&telling(&app, &notice.id, &charge), &charge).await?;

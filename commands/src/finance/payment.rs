@@ -38,6 +38,33 @@ pub async fn observe(cx: &Context, charge: &Charge) -> Result<()> {
     if cx.load::<Payment>(&payment).await?.version == 0 {
         return Err(Error::Refused(Refused::by(Payment::NAME, &PaymentRefusal::Unknown)));
     }
+    for (index, fact) in facts_of(charge).into_iter().enumerate() {
+        // A command of its own each: the id says which, of which notification.
+        let id = Uuid::new_v5(&cx.command_id, format!("fact/{index}").as_bytes());
+        taken_in(cx.identified(id).execute::<Payment>(payment, fact).await)?;
+    }
+    for refunded in &charge.refunds {
+        refund::observe(cx, refunded).await?;
+    }
+    Ok(())
+}
+
+/// Whether all of a charge is recorded: then there is nothing to take in. What is recorded stays so, so that a payment
+/// from the cache says it as well as one from the log.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn is_recorded(cx: &Context, charge: &Charge) -> Result<bool> {
+    if !charge.refunds.is_empty() {
+        return Ok(false);
+    }
+    let payment = cx.load::<Payment>(&charge.metadata.payment).await?.state;
+    let known = |fact| payment.decide(fact).is_ok_and(|events| events.is_empty());
+    Ok(facts_of(charge).into_iter().all(known))
+}
+
+/// What a charge says of its payment.
+fn facts_of(charge: &Charge) -> Vec<PaymentCommand> {
     let mut facts = vec![answered(charge.metadata.attempt, charge.authorisation())];
     facts.extend(charge.captures.iter().map(|captured| PaymentCommand::RecordCaptured {
         capture: captured.capture,
@@ -48,13 +75,5 @@ pub async fn observe(cx: &Context, charge: &Charge) -> Result<()> {
     if charge.status == ChargeStatus::Voided {
         facts.push(PaymentCommand::RecordVoided { psp_ref: charge.id.clone() });
     }
-    for (index, fact) in facts.into_iter().enumerate() {
-        // A command of its own each: the id says which, of which notification.
-        let id = Uuid::new_v5(&cx.command_id, format!("fact/{index}").as_bytes());
-        taken_in(cx.identified(id).execute::<Payment>(payment, fact).await)?;
-    }
-    for refunded in &charge.refunds {
-        refund::observe(cx, refunded).await?;
-    }
-    Ok(())
+    facts
 }
