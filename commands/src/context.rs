@@ -472,7 +472,7 @@ impl Context {
         (append, made)
     }
 
-    fn metadata(&self, command: String) -> String {
+    pub(crate) fn metadata(&self, command: String) -> String {
         let metadata = Metadata {
             actor: self.actor.to_string(),
             command,

@@ -21,6 +21,7 @@ mod intelligence {
 mod promises {
     mod blame;
     mod caches;
+    mod chain;
     mod crash;
     mod enumeration;
     mod erasure;

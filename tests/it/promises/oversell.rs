@@ -32,8 +32,12 @@ const ROLES: [(&str, &[&str], u64); 4] = [
             "reactor.before_act",
             "reactor.before_checkpoint",
             "reactor.after_checkpoint",
+            "chain.before_append",
+            "chain.after_append",
+            "checkpoint.before_commit",
+            "checkpoint.after_commit",
         ],
-        60,
+        30,
     ),
     ("gateway", &["gateway.before_write", "gateway.after_write"], 10),
 ];
