@@ -62,7 +62,7 @@ impl<'a> Draft<'a> {
 
     /// Takes the turn of what is acted on; false if it cannot be had.
     pub async fn may(&mut self, workspace: WorkspaceId, act: &dyn Act) -> bool {
-        let place = self.store.place(&(act.aggregate(), stream(workspace, &act.id())));
+        let place = self.store.place(&(act.aggregate(), stream(workspace, act.id())));
         if self.places.contains(&place) {
             return true;
         }
@@ -80,7 +80,7 @@ impl<'a> Draft<'a> {
         if act.at().is_some() || !self.may(cx.workspace, act).await {
             return Err(Error::unavailable("a stream is in use"));
         }
-        let key: StreamKey = (act.aggregate(), stream(cx.workspace, &act.id()));
+        let key: StreamKey = (act.aggregate(), stream(cx.workspace, act.id()));
         let decided = act.decide(&mut Ground::of(self.store, cx.workspace, &mut self.line), false).await?;
         let next = self.whole.streams.len();
         let (n, version) = self.streams.entry(key.clone()).or_insert((next, decided.version));

@@ -9,7 +9,7 @@
 
 mod again;
 mod answer;
-pub(super) mod chain;
+pub(crate) mod chain;
 mod change;
 mod known;
 
