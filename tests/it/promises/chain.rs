@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use commands::port::Ports;
+use commands::port::credential::fake::FakeCredentials;
 use commands::port::payment::fake::FakeGateway;
 use commands::port::vault::fake::FakeVault;
 use infra::subscription::reactor::Reactor;
@@ -13,7 +14,11 @@ use tests::process::{Premises, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_confirmed_in_four_appends() {
-    let ports = Ports { payment: Arc::new(FakeGateway::default()), vault: Arc::new(FakeVault::default()) };
+    let ports = Ports {
+        payment: Arc::new(FakeGateway::default()),
+        vault: Arc::new(FakeVault::default()),
+        credentials: Arc::new(FakeCredentials::default()),
+    };
     let app = TestApp::reacting(Reactor::all(&ports)).await;
     app.sell("TEE", 1_000, 10).await;
     app.drain().await;
