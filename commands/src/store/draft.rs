@@ -3,7 +3,7 @@
 //! A draft has the turns of its streams until it is appended or dropped, so nobody else in this process decides on them
 //! meanwhile. It waits for a turn only for a moment, since it may have others that somebody waits for: what cannot be
 //! had is not drafted. Every command keeps its id and its answer, as if it had been appended alone
-//! (docs/adr/0024).
+//! (docs/adr/0025).
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

@@ -2,10 +2,10 @@
 //!
 //! Events of one stream are answered in order, streams side by side; the checkpoint is the position before the
 //! first unanswered event. What is answered twice after a crash makes the same command ids, so it happens once.
-//! Deadlines and parked events are written with the checkpoint, a little later ([`LAZILY`]): a deadline that is over
+//! Deadlines and parked events are written with the checkpoint, a little later (`LAZILY`): a deadline that is over
 //! by then is never written.
 //!
-//! What processes answer to what was just decided is decided with it, and appended together ([`chain`]).
+//! What processes answer to what was just decided is decided with it, and appended together (`chain`).
 
 mod again;
 mod answer;

@@ -22,7 +22,7 @@ use domain::identity::account::Account;
 use domain::identity::denial::{Denial, DenialEvent};
 use domain::identity::membership::{Membership, MembershipCommand};
 use domain::identity::session::Session;
-use domain::ids::{AccountId, CartId, WorkspaceId};
+use domain::ids::{AccountId, CartId, CustomerId, WorkspaceId};
 use domain::locale::Locale;
 use domain::money::Currency;
 use futures::future::join_all;
@@ -448,7 +448,7 @@ async fn what_a_person_may_do_is_known_without_a_question_to_the_database() {
     pool.close().await;
     assert!(store.head().await.is_err());
     let scopes = access().await.scopes;
-    cart::set_line(of(shop, scopes), id, "lamp".parse().unwrap(), 3).await.unwrap();
+    cart::assign(of(shop, scopes), id, CustomerId::from_uuid(Uuid::now_v7())).await.unwrap();
     session::switch(of(workspace::PLATFORM, Arc::default()), signed_in.session, shop).await.unwrap();
     let elsewhere = WorkspaceId::from_uuid(Uuid::now_v7());
     let unknown =

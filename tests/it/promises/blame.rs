@@ -156,6 +156,7 @@ async fn of_commands_in_one_batch_the_one_that_is_refused_is_told_and_a_shortage
     let at = Premises::open().await;
     let _api = at.start("api", "");
     at.listens(at.address).await;
+    at.sell("TEE", 1_000).await;
     let mut carts = Vec::new();
     for _ in 0..20 {
         let cart = at.post("/api/ecommerce/carts", json!({"currency": "USD"})).await.json();

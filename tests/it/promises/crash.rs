@@ -126,6 +126,7 @@ async fn what_was_unparked_is_applied_though_a_crash_took_it() {
     let house = House::open("").await;
     let at = &house.at;
     let _processes = house.start_all(&["api", "project"]).await;
+    at.sell("TEE", 1_000).await;
     let cart = at.post(CARTS, json!({"currency": "USD"})).await.json()["id"].as_str().unwrap().to_owned();
     at.projected().await;
     let mut owner = at.database.owner.connect().await.unwrap();

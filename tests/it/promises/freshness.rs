@@ -27,6 +27,7 @@ async fn a_read_shows_what_was_written_before_or_says_that_it_is_behind() {
     let _api = Process::start(api.env("MEWAYZ_HTTP__FRESH_TIME_MS", "100"));
     let projector = at.start("project", "");
     at.listens(at.address).await;
+    at.sell("TEE", 1_000).await;
     let cart = at.post(CARTS, json!({"currency": "USD"})).await.json()["id"].as_str().unwrap().to_owned();
     let path = format!("{CARTS}/{cart}/lines/TEE");
     at.projected().await;

@@ -296,6 +296,7 @@ impl Picky {
 async fn what_was_told_to_wait_and_is_not_written_yet_is_tried_again_in_its_turn() {
     let picky = Arc::new(Picky::default());
     let app = TestApp::reacting(vec![Reactor::Effect(Box::new(Picking(picky.clone())))]).await;
+    app.sell("TEE", 1_000, 1).await;
     let (pool, owner) = (app.store.pool().clone(), &app.owner);
     let open = || owner.create(CARTS, json!({"currency": "USD"}));
     let (sick, slow, well) = (open().await, open().await, open().await);
@@ -348,6 +349,9 @@ async fn a_row_that_the_database_refuses_is_tried_five_times_and_holds_up_no_oth
     let mut owner = at.database.owner.connect().await.unwrap();
     sqlx::raw_sql(REFUSES).execute(&mut owner).await.unwrap();
     let _projector = at.start("project", "");
+    for sku in ["TEE", "POISON"] {
+        at.sell(sku, 1_000).await;
+    }
     let mut carts = Vec::new();
     for sku in ["TEE", "POISON", "TEE"] {
         let cart = at.post(CARTS, json!({"currency": "USD"})).await.json()["id"].as_str().unwrap().to_owned();

@@ -38,6 +38,7 @@ async fn of_sixty_four_requests_on_one_version_one_wins_and_all_others_are_told(
     let _other = Process::start(at.command(&["api"]).env("MEWAYZ_LISTEN", elsewhere.to_string()));
     at.listens(at.address).await;
     at.listens(elsewhere).await;
+    at.sell("TEE", 1).await;
     let cart = at.post("/api/ecommerce/carts", json!({"currency": "USD"})).await;
     let path = format!("/api/ecommerce/carts/{}/lines/TEE", cart.json()["id"].as_str().unwrap());
     for version in 1..=rounds {

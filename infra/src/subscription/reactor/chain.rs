@@ -5,7 +5,7 @@
 //! goes in one append with what waits beside it. Each command has the id and the answer that it would have had alone,
 //! and each process is told only what it would have heard next of that stream; so who begins again after a crash, or
 //! answers the same elsewhere, finds it done. What cannot be done like this (a process that sets deadlines, is behind,
-//! or runs elsewhere; a stream in use) is left to the log (docs/adr/0024).
+//! or runs elsewhere; a stream in use) is left to the log (docs/adr/0025).
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};

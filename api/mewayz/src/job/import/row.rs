@@ -155,7 +155,9 @@ impl Source {
     /// # Errors
     /// [`NotASource`].
     pub fn named(name: &str, workspace: Uuid) -> Result<Self, NotASource> {
-        if name.len() > 50 || name.parse::<Sku>().is_err() {
+        let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+        let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+        if name.len() > 50 || !begins || !is_plain {
             return Err(NotASource);
         }
         // The source does not say what was bought: all of it is one thing.
