@@ -472,7 +472,7 @@ impl Context {
         (append, made)
     }
 
-    pub(crate) fn metadata(&self, command: String) -> String {
+    fn metadata(&self, command: String) -> String {
         let metadata = Metadata {
             actor: self.actor.to_string(),
             command,

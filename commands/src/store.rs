@@ -5,7 +5,6 @@
 //! by its expected version. Commands on one stream take turns within a process ([`turn`]).
 
 pub mod appender;
-pub mod draft;
 mod events;
 mod streams;
 pub mod turn;

@@ -42,9 +42,6 @@ const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(5), Duration::fr
 const TRY_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How long a transaction under way is waited for when the relay is told to stop.
 const GRACE: Duration = Duration::from_secs(3);
-/// From the beginning of one transaction to that of the next, at least: what comes meanwhile goes with it. What comes
-/// after a pause goes at once.
-const BETWEEN: Duration = Duration::from_millis(20);
 /// How often the lag is told while nothing happens.
 const REPORT: Duration = Duration::from_secs(1);
 
@@ -292,7 +289,6 @@ impl Relay {
                 continue;
             }
             backoff.reset();
-            let began = tokio::time::Instant::now();
             let full = page.len() == self.config.batch_records;
             for batch in Batch::split(page, &self.config) {
                 let new = batch.topics().filter(|topic| !topics.contains(*topic));
@@ -312,7 +308,6 @@ impl Relay {
                     _ = state.wait_for(|state| state.position >= after) => {}
                     () = batches.closed() => return Ok(()),
                 }
-                tokio::time::sleep_until(began + BETWEEN).await;
             }
         }
     }

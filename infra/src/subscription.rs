@@ -5,7 +5,6 @@
 
 mod batch;
 pub mod checkpoint;
-mod claims;
 mod halving;
 pub mod kafka;
 pub mod parked;
@@ -23,10 +22,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::log::Log;
-use claims::Claims;
 use kafka::FromKafka;
 use reactor::Reactor;
-use reactor::chain::Chain;
 
 /// Why a subscription stopped.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +71,6 @@ impl Host {
         reactors: Vec<Reactor>,
     ) -> Result<(), Stopped> {
         let mut tasks = JoinSet::new();
-        let claims = Claims::default();
         let mut feeds = Vec::new();
         if let Some(from) = from_kafka {
             feeds.extend(from.views.iter().map(|view| kafka::feed(view.name())));
@@ -83,25 +79,13 @@ impl Host {
             }
         }
         for view in views {
-            tasks.spawn(view::run(self.clone(), claims.clone(), view));
+            tasks.spawn(view::run(self.clone(), view));
         }
-        let reactors: Vec<Arc<Reactor>> = reactors.into_iter().map(Arc::new).collect();
-        let (chain, follower) = Chain::new(&self, &reactors);
         for reactor in reactors {
-            tasks.spawn(reactor::run(self.clone(), claims.clone(), chain.clone(), reactor));
+            tasks.spawn(reactor::run(self.clone(), reactor));
         }
-        drop(chain);
-        tasks.spawn(async move {
-            follower.run().await;
-            Ok(())
-        });
         let host = self.clone();
         tasks.spawn(async move { host.keep_leases(&feeds).await });
-        let host = self.clone();
-        tasks.spawn(async move {
-            claims.tend(host.log.store().pool(), &host.stop).await;
-            Ok(())
-        });
         let mut result = Ok(());
         while let Some(ended) = tasks.join_next().await {
             let ended = ended

@@ -21,7 +21,6 @@ mod intelligence {
 mod promises {
     mod blame;
     mod caches;
-    mod chain;
     mod crash;
     mod enumeration;
     mod erasure;

@@ -1,7 +1,7 @@
 //! Acting on ledger transactions: posting, reserving, reversing.
 //!
 //! A transaction and the accounts that keep their own balance change in one append, or not at all. A shared account
-//! is a fact: whether it is there and takes part is compared with the log, and nobody waits for it (docs/adr/0026).
+//! is a fact: whether it is there and takes part is compared with the log, and nobody waits for it (docs/adr/0025).
 
 use std::collections::BTreeMap;
 

@@ -5,24 +5,20 @@
 //! A lost connection needs no guessing: the same batch goes again with the same command ids, and the function
 //! answers those it knows. If the function raises, the batch is halved until the culprit is alone.
 
-mod columns;
 mod lane;
-mod whole;
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnectOptions;
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use self::lane::Lane;
 pub(super) use self::lane::stored;
-pub(super) use self::whole::{Answer, Expected, Placed, Whole};
 use super::Outcome;
 use crate::error::{Error, Refused, Result};
 
@@ -136,12 +132,10 @@ struct Pending {
 }
 
 /// The way into the log.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Appender {
     queue: mpsc::Sender<Pending>,
     hasher: RandomState,
-    /// What is all taken or nothing has a way of its own: others' commands are not to come to nothing with it.
-    whole: Arc<Mutex<Lane>>,
 }
 
 impl Appender {
@@ -158,8 +152,7 @@ impl Appender {
             ("jit", "off"),
             ("plan_cache_mode", "force_generic_plan"),
         ]);
-        let lane = || Lane::new(options.clone(), newest.clone());
-        let (idle, whole) = (vec![lane(), lane()], Arc::new(Mutex::new(lane())));
+        let idle = vec![Lane::new(options.clone(), newest.clone()), Lane::new(options, newest)];
         let batches = Batches {
             waiting,
             closed: false,
@@ -171,15 +164,7 @@ impl Appender {
             took: Duration::ZERO,
         };
         tokio::spawn(batches.run());
-        Self { queue, hasher: RandomState::new(), whole }
-    }
-
-    /// Appends all of it or nothing; whether it was appended.
-    ///
-    /// # Errors
-    /// If nobody knows.
-    pub(super) async fn append_whole(&self, whole: &Whole) -> Result<bool> {
-        self.whole.lock().await.write_whole(whole).await
+        Self { queue, hasher: RandomState::new() }
     }
 
     /// Appends, and waits for the answers.

@@ -14,7 +14,6 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::ids::WorkspaceId;
@@ -121,20 +120,6 @@ impl EventStore {
         turns
     }
 
-    /// Which turn is a stream's.
-    pub(super) fn place(&self, stream: &StreamKey) -> usize {
-        self.0.turns.place(stream)
-    }
-
-    /// A turn, if it can be had in time, once all that waits there is appended. Who has other turns already must not
-    /// wait for one without end.
-    pub(super) async fn turn_within(&self, place: usize, patience: Duration) -> Option<Held<'_>> {
-        let turn = &self.0.turns.turns[place];
-        let mut line = tokio::time::timeout(patience, turn.line.lock()).await.ok()?;
-        line.append(self).await;
-        Some(Held { store: self, turn, line, place: None })
-    }
-
     async fn held(&self, place: usize, asker: Asker) -> Held<'_> {
         let turn = &self.0.turns.turns[place];
         let place = match asker {
@@ -209,25 +194,6 @@ impl Line {
             // Whoever asked may have gone; the answer is stored and a repeat will get it.
             _ = answer.send(appended);
         }
-    }
-}
-
-impl<'a> Ground<'a> {
-    /// What a line has made, else what the store has.
-    pub(super) fn of(store: &'a EventStore, workspace: WorkspaceId, line: &'a mut Line) -> Self {
-        Self { store, workspace, line }
-    }
-}
-
-impl Line {
-    /// What a decision has made of a stream.
-    pub(super) fn made(&mut self, stream: StreamKey, made: Made) {
-        self.made.insert(stream, Some(made));
-    }
-
-    /// All that was made.
-    pub(super) fn into_made(self) -> impl Iterator<Item = (StreamKey, Option<Made>)> {
-        self.made.into_iter()
     }
 }
 

@@ -4,7 +4,7 @@
 //! whether it may be overdrawn, is frozen or can be closed is decided by one writer. A `shared` account (a gateway's
 //! clearing, a bank, income, expenses) takes part in transactions of everybody at once and in none by an event: its
 //! balance is added up by readers. Nothing is decided on it, so it can be frozen, but neither forbid overdrafts nor be
-//! closed (docs/adr/0026).
+//! closed (docs/adr/0025).
 //!
 //! What is reserved counts at once where it takes away, and only when it is posted where it adds. A reservation that
 //! is over is unknown: releasing it again decides nothing.

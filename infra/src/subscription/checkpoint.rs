@@ -1,22 +1,18 @@
 //! Checkpoints: how far a subscription is, and who may move it.
 //!
 //! Their transactions need not be on disk when they end, and a crash of the database may undo the last of them. So
-//! each says after which one it comes (the revision), and each process looks now and then, once for all of its claims,
-//! whether the last ones still stand: what was forgotten is found, also if no position told it, and the owner starts
-//! again from what is left. A claim is on disk before anything follows from it, and all that was written before it is
-//! too.
+//! each says after which one it comes (the revision), and the owner looks now and then whether its last one still
+//! stands: what was forgotten is found, also if no position told it, and the owner starts again from what is left. A
+//! claim is on disk before anything follows from it, and all that was written before it is too.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use commands::Result;
 use sqlx::{PgConnection, PgPool};
-use tokio::sync::{Mutex, MutexGuard, watch};
 use uuid::Uuid;
 
-use super::claims::Claims;
 use super::{Host, Stopped};
 
 /// How often an owner looks whether its checkpoint stands where it was written last. A lost deadline is found as late.
@@ -31,13 +27,7 @@ pub struct Claim {
     /// The position it was at when it was claimed.
     pub position: i64,
     /// How often it was written since.
-    pub(super) revision: AtomicI64,
-    /// Whether it was found not to stand any more.
-    pub(super) void: watch::Sender<bool>,
-    /// Where the checkpoint is to follow to, nothing being written with it; 0 if it need not.
-    pub(super) owed: AtomicI64,
-    /// Held by whoever moves it.
-    pub(super) moving: Mutex<()>,
+    revision: AtomicI64,
 }
 
 /// What became of an attempt to move a checkpoint.
@@ -69,14 +59,10 @@ impl Claim {
     ///
     /// # Errors
     /// [`Stopped::Failed`] if it was read from Kafka's partitions, and some are further than others.
-    pub async fn acquire(host: &Host, claims: &Claims, name: &str) -> Result<Option<Arc<Self>>, Stopped> {
+    pub async fn acquire(host: &Host, name: &str) -> Result<Option<Self>, Stopped> {
         loop {
             match try_claim(host, name).await {
-                Ok(Some(Ok(claim))) => {
-                    let claim = Arc::new(claim);
-                    claims.keep(&claim);
-                    return Ok(Some(claim));
-                }
+                Ok(Some(Ok(claim))) => return Ok(Some(claim)),
                 Ok(Some(Err(Ahead))) => {
                     let what =
                         format!("it is ahead in parts, read from Kafka: run `mewayz rebuild {name}` first");
@@ -94,18 +80,23 @@ impl Claim {
         }
     }
 
-    /// The right to move it now. Nobody else does meanwhile, and it need not follow any more.
-    pub(super) async fn moving(&self) -> MutexGuard<'_, ()> {
-        let moving = self.moving.lock().await;
-        self.owed.store(0, Ordering::Relaxed);
-        moving
-    }
-
-    /// Waits until another has claimed it, or the database is seen to have forgotten what it had committed.
-    pub async fn voided(&self) {
-        let mut void = self.void.subscribe();
-        // The claim holds the sender.
-        _ = void.wait_for(|void| *void).await;
+    /// Whether the checkpoint stands where it was written last. [`Moved::Void`] if another has claimed it, or if the
+    /// database has forgotten what it had committed.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn stands(&self, pool: &PgPool) -> Result<Moved, sqlx::Error> {
+        let stands = sqlx::query_scalar!(
+            r#"select exists (select from subscriptions
+                              where name = $1 and owner = $2 and epoch = $3 and revision = $4) as "stands!""#,
+            self.name,
+            self.owner,
+            self.epoch,
+            self.revision.load(Ordering::Relaxed)
+        )
+        .fetch_one(pool)
+        .await?;
+        Ok(Moved::only_if(stands))
     }
 
     /// What a void claim means: fenced by another instance, or to be claimed again: an operator's job has claimed it
@@ -162,7 +153,7 @@ impl Checkpoint for Claim {
     }
 
     fn committed(&self) {
-        self.revision.fetch_add(1, Ordering::Release);
+        self.revision.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -206,9 +197,6 @@ async fn try_claim(host: &Host, name: &str) -> Result<Option<Result<Claim, Ahead
         epoch: claimed.epoch,
         position: claimed.position,
         revision: AtomicI64::new(0),
-        void: watch::Sender::new(false),
-        owed: AtomicI64::new(0),
-        moving: Mutex::default(),
     })))
 }
 

@@ -2,19 +2,12 @@
 //!
 //! Events of one stream are answered in order, streams side by side; the checkpoint is the position before the
 //! first unanswered event. What is answered twice after a crash makes the same command ids, so it happens once.
-//! Deadlines and parked events are written with the checkpoint, a little later (`LAZILY`): a deadline that is over
-//! by then is never written.
-//!
-//! What processes answer to what was just decided is decided with it, and appended together (`chain`).
+//! Deadlines and parked events are written with the checkpoint.
 
-mod again;
 mod answer;
-pub(crate) mod chain;
 mod change;
-mod known;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,26 +18,21 @@ use domain::kernel::{Recorded, Unreadable};
 use futures::future::BoxFuture;
 use sqlx::PgPool;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::answer::answer;
-use self::chain::Chain;
 use self::change::Change;
 use super::batch::begin;
 use super::checkpoint::{Checkpoint, Claim, LOOK_EVERY, Moved};
-use super::claims::Claims;
-use super::parked::{Parked, stream_key};
+use super::parked::{self, Parked, stream_key};
 use super::{Host, Stopped, standing};
 
 /// Events that are under way at once, at most.
 const UNDER_WAY: usize = 256;
 /// Events that are read ahead of the checkpoint, at most.
 const READ_AHEAD: usize = 2_048;
-/// How long what is answered waits to be written.
-const LAZILY: Duration = Duration::from_millis(100);
-/// How often the clock is looked at while there are deadlines.
-const CLOCK_EVERY: Duration = Duration::from_millis(50);
+/// How often the checkpoint is written while events are answered.
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(20);
 
 /// What reacts: purely, or by calling the world.
 pub enum Reactor {
@@ -123,18 +111,11 @@ enum Ended {
 ///
 /// # Errors
 /// [`Stopped::Fenced`] once another instance owns it.
-pub(super) async fn run(
-    host: Host,
-    claims: Claims,
-    chain: Chain,
-    reactor: Arc<Reactor>,
-) -> Result<(), Stopped> {
+pub async fn run(host: Host, reactor: Reactor) -> Result<(), Stopped> {
     let pool = host.log.store().pool().clone();
-    while let Some(claim) = Claim::acquire(&host, &claims, reactor.name()).await? {
-        chain.known().begin(reactor.name());
-        let ended = Run::begin(&host, &pool, &claims, &chain, &reactor, &claim).await;
-        chain.known().end(reactor.name());
-        match ended {
+    let reactor = Arc::new(reactor);
+    while let Some(claim) = Claim::acquire(&host, reactor.name()).await? {
+        match Run::begin(&host, &pool, &reactor, &claim).await {
             Ok(Ended::Stopped) => {
                 claim.release(&pool).await;
                 return Ok(());
@@ -161,16 +142,12 @@ pub(super) async fn run(
 struct Run<'a> {
     host: &'a Host,
     pool: &'a PgPool,
-    claims: &'a Claims,
-    chain: &'a Chain,
     reactor: &'a Arc<Reactor>,
     claim: &'a Claim,
     parked: Parked,
     /// How far was read, and how far the checkpoint is.
     read: i64,
     written: i64,
-    /// When the checkpoint is to follow.
-    owed: Option<Instant>,
     /// Events read and not yet behind the checkpoint: what they changed, once answered.
     open: BTreeMap<i64, Option<Vec<Change>>>,
     /// Changes of fired deadlines, to be written.
@@ -186,8 +163,6 @@ impl<'a> Run<'a> {
     async fn begin(
         host: &'a Host,
         pool: &'a PgPool,
-        claims: &'a Claims,
-        chain: &'a Chain,
         reactor: &'a Arc<Reactor>,
         claim: &'a Claim,
     ) -> Result<Ended, anyhow::Error> {
@@ -195,14 +170,11 @@ impl<'a> Run<'a> {
         let mut run = Self {
             host,
             pool,
-            claims,
-            chain,
             reactor,
             claim,
             parked,
             read: claim.position,
             written: claim.position,
-            owed: None,
             open: BTreeMap::new(),
             fired: Vec::new(),
             lanes: HashMap::new(),
@@ -217,15 +189,14 @@ impl<'a> Run<'a> {
         // Tasks of their own: what is answered needs connections, and so does writing the checkpoint. If the one
         // stood still while the other waits, each could wait for the other.
         let mut under_way: JoinSet<Answered> = JoinSet::new();
-        let mut clock = tokio::time::interval(CLOCK_EVERY);
-        clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut tick = tokio::time::interval(CHECKPOINT_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let room = self.open.len() < READ_AHEAD && under_way.len() < UNDER_WAY;
             tokio::select! {
                 () = self.host.stop.cancelled() => return Ok(Ended::Stopped),
-                () = self.claim.voided() => return Ok(Ended::Void),
                 Some(answered) = under_way.join_next() => {
                     let answered = match answered.map_err(JoinError::try_into_panic) {
                         Ok(answered) => answered,
@@ -236,66 +207,40 @@ impl<'a> Run<'a> {
                     if let Some(next) = self.answered(answered) {
                         under_way.spawn(self.answer(next));
                     }
-                    self.owe();
                 }
                 events = self.host.log.after(self.read, 256), if room => {
                     for event in events? {
                         self.read = event.position;
-                        if self.must_answer(&event) {
+                        if self.reactor.hears(&event) {
                             self.open.insert(event.position, None);
                             if let Some(task) = self.queue(Task::Event { event, unparked: false }) {
                                 under_way.spawn(self.answer(task));
                             }
                         }
                     }
-                    self.owe();
                 }
-                () = tokio::time::sleep_until(self.owed.unwrap_or_else(Instant::now)), if self.owed.is_some() => {
-                    self.owed = None;
+                _ = tick.tick() => {
                     if let Moved::Void = self.checkpoint().await? {
                         return Ok(Ended::Void);
                     }
-                }
-                _ = clock.tick(), if self.next_due.is_some() => {
                     for task in self.due().await? {
                         under_way.spawn(self.answer(task));
                     }
                 }
-                _ = look.tick(), if !self.parked.is_empty() => {
-                    for task in self.asked_again().await? {
-                        if let Some(task) = self.queue(task) {
-                            under_way.spawn(self.answer(task));
+                _ = look.tick() => {
+                    if let Moved::Void = self.claim.stands(self.pool).await? {
+                        return Ok(Ended::Void);
+                    }
+                    if !self.parked.is_empty() {
+                        for task in self.asked_again().await? {
+                            if let Some(task) = self.queue(task) {
+                                under_way.spawn(self.answer(task));
+                            }
                         }
                     }
                 }
             }
         }
-    }
-
-    /// The checkpoint is to follow, if not at once.
-    fn owe(&mut self) {
-        self.owed.get_or_insert_with(|| Instant::now() + LAZILY);
-    }
-
-    /// Whether there is something to do about an event: not if it is not heard, if it was answered with what it came
-    /// of, or if nothing follows from it.
-    fn must_answer(&self, event: &Recorded) -> bool {
-        let name = self.reactor.name();
-        if !self.reactor.hears(event) || self.chain.known().was_answered(name, event.event_id) {
-            return false;
-        }
-        let Reactor::Process(process) = &**self.reactor else { return true };
-        let lane = stream_key(event);
-        if self.lanes.contains_key(&lane) || self.parked.holds(std::slice::from_ref(&lane), event.position) {
-            return true;
-        }
-        let nothing =
-            catch_unwind(AssertUnwindSafe(|| process.react(event).is_ok_and(|asked| asked.is_empty())));
-        let nothing = nothing.unwrap_or(false);
-        if nothing {
-            self.chain.known().answered(name, lane, event.sequence);
-        }
-        !nothing
     }
 
     /// Puts an event on its stream's lane; answers it if the lane is free.
@@ -321,8 +266,6 @@ impl<'a> Run<'a> {
                 let lane = stream_key(&event);
                 if answered.changes.iter().any(|change| matches!(change, Change::Park { .. })) {
                     self.parked.hold(std::slice::from_ref(&lane), event.position);
-                } else {
-                    self.chain.known().answered(self.reactor.name(), lane.clone(), event.sequence);
                 }
                 self.open.insert(event.position, Some(answered.changes));
                 let next = self.lanes.get_mut(&lane).and_then(VecDeque::pop_front);
@@ -335,13 +278,13 @@ impl<'a> Run<'a> {
     }
 
     fn answer(&self, task: Task) -> BoxFuture<'static, Answered> {
-        let (host, chain, reactor) = (self.host.clone(), self.chain.clone(), self.reactor.clone());
+        let (host, reactor) = (self.host.clone(), self.reactor.clone());
         let held = match &task {
             Task::Event { event, .. } => self.parked.holds(&[stream_key(event)], event.position),
             Task::Deadline { .. } => false,
         };
         Box::pin(async move {
-            let changes = answer(&host, &chain, &reactor, &task, held).await;
+            let changes = answer(&host, &reactor, &task, held).await;
             Answered { task, changes }
         })
     }
@@ -364,14 +307,10 @@ impl<'a> Run<'a> {
         let done = std::mem::replace(&mut self.open, later);
         let changes: Vec<Change> =
             self.fired.drain(..).chain(done.into_values().flatten().flatten()).collect();
-        if changes.is_empty() {
-            self.written = upto;
-            self.claims.follow(self.claim, upto);
-            return Ok(Moved::Yes);
-        }
-        let _moving = self.claim.moving().await;
         let mut transaction = begin(self.pool).await?;
-        change::write(&changes, self.reactor.name(), &mut transaction).await?;
+        for change in &changes {
+            change.write(self.reactor.name(), &mut transaction).await?;
+        }
         if let Moved::Void = self.claim.advance(&mut transaction, upto).await? {
             return Ok(Moved::Void);
         }
@@ -386,5 +325,70 @@ impl<'a> Run<'a> {
             }
         }
         Ok(Moved::Yes)
+    }
+
+    /// The deadlines that are due by the clock. None while earlier ones are under way, so that none fires twice.
+    async fn due(&mut self) -> Result<Vec<Task>, sqlx::Error> {
+        let now = self.host.clock.now();
+        if self.firing > 0 || !self.fired.is_empty() || self.next_due.is_none_or(|due_at| due_at > now) {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query!(
+            "select workspace_id, key, due_at, cause from deadlines
+             where process = $1 and due_at <= $2 order by due_at limit 64",
+            self.reactor.name(),
+            now
+        )
+        .fetch_all(self.pool)
+        .await?;
+        if rows.is_empty() {
+            self.next_due = self.soonest().await?;
+        }
+        self.firing = rows.len();
+        Ok(rows
+            .into_iter()
+            .map(|row| Task::Deadline {
+                workspace: row.workspace_id,
+                key: row.key,
+                due_at: row.due_at,
+                cause: row.cause,
+            })
+            .collect())
+    }
+
+    async fn soonest(&self) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+        sqlx::query_scalar!("select min(due_at) from deadlines where process = $1", self.reactor.name())
+            .fetch_one(self.pool)
+            .await
+    }
+
+    /// Parked events that somebody wants tried again.
+    ///
+    /// Not yet, while one of their streams has an event under way, which may have been told to wait, or while one
+    /// that was is still to be written: it would be parked for good behind events that are no longer.
+    async fn asked_again(&mut self) -> Result<Vec<Task>, anyhow::Error> {
+        let parks = |change: &Change| matches!(change, Change::Park { .. });
+        if self.open.values().flatten().flatten().any(parks) {
+            return Ok(Vec::new());
+        }
+        let asked = parked::asked(self.pool, self.reactor.name()).await?;
+        let asked: Vec<i64> = asked.into_iter().map(|(position, _)| position).collect();
+        if asked.is_empty() || asked.iter().any(|position| self.open.contains_key(position)) {
+            return Ok(Vec::new());
+        }
+        let events = self.host.log.store().pick(&asked).await?;
+        if events.iter().any(|event| self.lanes.contains_key(&stream_key(event))) {
+            return Ok(Vec::new());
+        }
+        // What has come to wait since they were asked for is asked for too: it may be written later than they are.
+        parked::ask_again(self.pool, self.reactor.name()).await?;
+        self.parked = Parked::default();
+        Ok(events
+            .into_iter()
+            .map(|event| {
+                self.open.insert(event.position, None);
+                Task::Event { event: Arc::new(event), unparked: true }
+            })
+            .collect())
     }
 }

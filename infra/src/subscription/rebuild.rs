@@ -267,13 +267,9 @@ async fn swap(transaction: &mut PgConnection, fold: &Fold, tables: &[&'static st
     for waiting in fold.waiting() {
         parked::park(transaction, name, &waiting.event, &waiting.keys, &waiting.reason).await?;
     }
-    sqlx::query!(
-        "update subscriptions set epoch = epoch + 1, position = greatest(position, $2) where name = $1",
-        name,
-        position
-    )
-    .execute(&mut *transaction)
-    .await?;
+    sqlx::query!("update subscriptions set epoch = epoch + 1, position = $2 where name = $1", name, position)
+        .execute(&mut *transaction)
+        .await?;
     sqlx::query!(
         "update view_partitions set epoch = epoch + 1, position = $2 where subscription = $1",
         name,

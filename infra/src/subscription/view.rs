@@ -1,19 +1,16 @@
 //! View subscriptions: read models from the store, each event in exactly once.
 //!
-//! One instance owns a view and reads the log in order; what it reads is written as `batch` says. Where it hears
-//! nothing there is nothing to write: its checkpoint follows a little later, with those of others (`claims`).
+//! One instance owns a view and reads the log in order; what it reads is written as `batch` says.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::kernel::Recorded;
 use projections::Projector;
 use sqlx::PgPool;
 use tokio::time::MissedTickBehavior;
 
 use super::batch::Batch;
 use super::checkpoint::{Claim, LOOK_EVERY, Moved};
-use super::claims::Claims;
 use super::parked::{self, Parked};
 use super::{Host, Stopped, standing};
 
@@ -30,11 +27,11 @@ enum Ended {
 ///
 /// # Errors
 /// [`Stopped::Fenced`] once another instance owns it.
-pub async fn run(host: Host, claims: Claims, mut view: Box<dyn Projector>) -> Result<(), Stopped> {
+pub async fn run(host: Host, mut view: Box<dyn Projector>) -> Result<(), Stopped> {
     let pool = host.log.store().pool().clone();
-    while let Some(claim) = Claim::acquire(&host, &claims, view.name()).await? {
+    while let Some(claim) = Claim::acquire(&host, view.name()).await? {
         view.rolled_back();
-        match follow(&host, &pool, &claims, &mut *view, &claim).await {
+        match follow(&host, &pool, &mut *view, &claim).await {
             Ok(Ended::Stopped) => {
                 claim.release(&pool).await;
                 return Ok(());
@@ -61,7 +58,6 @@ pub async fn run(host: Host, claims: Claims, mut view: Box<dyn Projector>) -> Re
 async fn follow(
     host: &Host,
     pool: &PgPool,
-    claims: &Claims,
     view: &mut dyn Projector,
     claim: &Claim,
 ) -> Result<Ended, anyhow::Error> {
@@ -70,34 +66,29 @@ async fn follow(
     let mut look = tokio::time::interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let heard = tokio::select! {
+        let events = tokio::select! {
             () = host.stop.cancelled() => return Ok(Ended::Stopped),
-            () = claim.voided() => return Ok(Ended::Void),
-            events = host.log.after(position, BATCH) => {
-                let events = events?;
-                let Some(last) = events.last() else { continue };
-                position = last.position;
-                let hears = |event: &Arc<Recorded>| view.listens_to().contains(&event.aggregate_type.as_str());
-                let heard: Vec<_> = events.into_iter().filter(hears).collect();
-                if heard.is_empty() {
-                    claims.follow(claim, position);
-                    continue;
+            events = host.log.after(position, BATCH) => events?,
+            _ = look.tick() => {
+                let mut moved = claim.stands(pool).await?;
+                if moved == Moved::Yes && !parked.is_empty() {
+                    moved = try_again(host, pool, view, claim, &mut parked, position).await?;
                 }
-                heard
-            }
-            _ = look.tick(), if !parked.is_empty() => {
-                let _moving = claim.moving().await;
-                match try_again(host, pool, view, claim, &mut parked, position).await? {
-                    Moved::Yes => continue,
-                    Moved::Void => return Ok(Ended::Void),
+                if moved == Moved::Void {
+                    return Ok(Ended::Void);
                 }
+                continue;
             }
         };
-        let _moving = claim.moving().await;
+        let Some(last) = events.last() else { continue };
+        let upto = last.position;
+        let heard: Vec<_> =
+            events.into_iter().filter(|e| view.listens_to().contains(&e.aggregate_type.as_str())).collect();
         let batch = Batch { pool, checkpoint: claim, unparked: &[], stop: &host.stop };
-        if let Moved::Void = batch.write(view, &mut parked, heard, position).await? {
+        if let Moved::Void = batch.write(view, &mut parked, heard, upto).await? {
             return Ok(Ended::Void);
         }
+        position = upto;
         metrics::gauge!("mewayz_subscription_position", "subscription" => view.name()).set(position as f64);
     }
 }

@@ -152,7 +152,7 @@ async fn what_was_said_of_a_person_is_on_no_disk_and_ends_with_its_key() {
 
 #[tokio::test]
 async fn an_erasure_comes_about_once_whoever_is_killed_on_the_way() {
-    for place in ["vault.before_destroy", "vault.after_destroy", "checkpoint.before_commit"] {
+    for place in ["vault.before_destroy", "vault.after_destroy", "reactor.before_checkpoint"] {
         let premises = Premises::open().await;
         let whose = Whose::new(premises.workspace, CustomerId::from_uuid(Uuid::now_v7()));
         let keys = tempfile::tempdir().unwrap();

@@ -32,12 +32,8 @@ const ROLES: [(&str, &[&str], u64); 4] = [
             "reactor.before_act",
             "reactor.before_checkpoint",
             "reactor.after_checkpoint",
-            "chain.before_append",
-            "chain.after_append",
-            "checkpoint.before_commit",
-            "checkpoint.after_commit",
         ],
-        30,
+        60,
     ),
     ("gateway", &["gateway.before_write", "gateway.after_write"], 10),
 ];

@@ -9,8 +9,6 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::columns::Columns;
-use super::whole::Whole;
 use super::{Append, Appended, Entry, NewEvent, Pending, Unit};
 use crate::error::{Error, Refused, Result};
 use crate::fault::Fault;
@@ -19,8 +17,6 @@ use crate::store::{Outcome, Position};
 /// How long a batch is sent again before its commands are told that the store does not answer.
 const GIVE_UP: Duration = Duration::from_secs(10);
 const NO_ANSWER: &str = "the event store gave no answer for a command";
-/// What `append_whole` raises when something of it cannot be taken.
-const NOT_WHOLE: &str = "MW001";
 
 /// A connection, made when it is first needed.
 pub(super) struct Lane {
@@ -93,30 +89,8 @@ impl Lane {
         answers
     }
 
-    /// Writes all of it or nothing; whether it was written. Sent again after it was taken unseen, it is not whole.
-    pub(super) async fn write_whole(&mut self, whole: &Whole) -> Result<bool> {
-        match self.until_answered(Sent::Whole(whole)).await {
-            Ok(rows) => {
-                failpoint::failpoint!("appender.before_reply");
-                let before = rows.first().and_then(|row| row.position);
-                self.tell(before.ok_or_else(|| Error::unavailable(NO_ANSWER))? + whole.events.len() as i64);
-                Ok(true)
-            }
-            Err(Failure::Raised(error)) if is_not_whole(&error) => Ok(false),
-            Err(Failure::Raised(source) | Failure::NoAnswer(source)) => {
-                tracing::error!(commands = whole.commands.len(), error = %source, "commands could not be stored");
-                Err(Error::failed(Fault::from(&source)))
-            }
-        }
-    }
-
     /// Sends units, again and again over new connections, until they are answered or time is up.
     async fn send(&mut self, units: &[&Unit]) -> Result<Vec<Vec<Result<Appended>>>, Failure> {
-        let rows = self.until_answered(Sent::Units(units)).await?;
-        Ok(self.answers(units, rows))
-    }
-
-    async fn until_answered(&mut self, sent: Sent<'_>) -> Result<Vec<Row>, Failure> {
         let give_up = tokio::time::Instant::now() + GIVE_UP;
         let mut pause = Duration::from_millis(20);
         loop {
@@ -125,20 +99,17 @@ impl Lane {
                     Some(connection) => connection,
                     none => none.insert(self.options.connect().await?),
                 };
-                match sent {
-                    Sent::Units(units) => call(connection, units, self.contended).await,
-                    Sent::Whole(whole) => append_whole(connection, whole).await,
-                }
+                call(connection, units, self.contended).await
             });
             let error = match attempt.await {
-                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Ok(rows)) => return Ok(self.answers(units, rows)),
                 Ok(Err(error)) => error,
                 Err(_) => {
                     self.connection = None;
                     return Err(Failure::NoAnswer(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
                 }
             };
-            if is_not_whole(&error) || Fault::from(&error).is_permanent() {
+            if Fault::from(&error).is_permanent() {
                 return Err(Failure::Raised(error));
             }
             if let Some(connection) = self.connection.take() {
@@ -166,18 +137,13 @@ impl Lane {
             _ => None,
         });
         if let Some(newest) = newest.max() {
-            self.tell(newest);
+            self.newest.send_if_modified(|seen| {
+                let newer = newest > *seen;
+                *seen = (*seen).max(newest);
+                newer
+            });
         }
         answers
-    }
-
-    /// Tells a position that was reached.
-    fn tell(&self, newest: i64) {
-        self.newest.send_if_modified(|seen| {
-            let newer = newest > *seen;
-            *seen = (*seen).max(newest);
-            newer
-        });
     }
 }
 
@@ -209,13 +175,6 @@ fn one_by_one(units: &[&Unit], rows: Vec<Row>) -> Vec<Vec<Result<Appended>>> {
         None => Err(Error::unavailable(NO_ANSWER)),
     };
     units.iter().map(|unit| unit.in_turn().map(answer).collect()).collect()
-}
-
-/// What is sent in one round trip.
-#[derive(Clone, Copy)]
-enum Sent<'a> {
-    Units(&'a [&'a Unit]),
-    Whole(&'a Whole),
 }
 
 enum Failure {
@@ -387,43 +346,77 @@ async fn append_one(
     .await
 }
 
-fn is_not_whole(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.code().is_some_and(|code| code == NOT_WHOLE))
+/// The batch, column by column: `c` commands, `w` workspaces, `s` streams, `e` events.
+#[derive(Default)]
+struct Columns<'a> {
+    /// Whether versions are looked up under the lock: where each stream has events, these find out by themselves.
+    look: bool,
+    c_id: Vec<Uuid>,
+    c_hash: Vec<&'a [u8]>,
+    c_subject: Vec<&'a str>,
+    c_version: Vec<i64>,
+    c_refusal: Vec<Option<String>>,
+    c_end: Vec<i32>,
+    w_id: Vec<Uuid>,
+    s_command: Vec<i32>,
+    s_type: Vec<&'a str>,
+    s_id: Vec<&'a str>,
+    /// Absent where the command follows another of the batch on that stream.
+    s_expected: Vec<Option<i64>>,
+    e_command: Vec<i32>,
+    e_workspace: Vec<i32>,
+    e_ordinal: Vec<i32>,
+    e_type: Vec<&'a str>,
+    e_id: Vec<&'a str>,
+    e_sequence: Vec<i64>,
+    e_event_id: Vec<Uuid>,
+    e_event_type: Vec<&'a str>,
+    e_event_version: Vec<&'a str>,
+    e_payload: Vec<&'a str>,
+    e_metadata: Vec<&'a str>,
+    e_effective: Vec<DateTime<Utc>>,
+    /// Each workspace's place in `w` and how many events it has so far.
+    workspaces: HashMap<Uuid, (i32, i32)>,
+    events: i32,
 }
 
-/// All of it or nothing.
-async fn append_whole(connection: &mut PgConnection, whole: &Whole) -> Result<Vec<Row>, sqlx::Error> {
-    let sent = Columns::of(whole)?;
-    let before = sqlx::query_scalar!(
-        r#"select append_whole($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-                               $20, $21, $22, $23, $24, $25) as "before!""#,
-        whole.at,
-        sent.look,
-        &sent.c_id,
-        &sent.c_hash as &[&[u8]],
-        &sent.c_subject as &[&str],
-        &sent.c_version,
-        &sent.c_refusal as &[Option<String>],
-        &sent.c_end,
-        &sent.w_id,
-        &sent.s_command,
-        &sent.s_type as &[&str],
-        &sent.s_id as &[&str],
-        &sent.s_expected as &[Option<i64>],
-        &sent.e_command,
-        &sent.e_workspace,
-        &sent.e_ordinal,
-        &sent.e_type as &[&str],
-        &sent.e_id as &[&str],
-        &sent.e_sequence,
-        &sent.e_event_id,
-        &sent.e_event_type as &[&str],
-        &sent.e_event_version as &[&str],
-        &sent.e_payload as &[&str],
-        &sent.e_metadata as &[&str],
-        &sent.e_effective,
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(vec![Row::all_stored(before)])
+impl<'a> Columns<'a> {
+    fn push(&mut self, append: &'a Append, follows: bool) -> Result<(), sqlx::Error> {
+        let n = self.c_id.len() as i32 + 1;
+        let (workspace, ordinal) = self.workspaces.entry(append.workspace).or_insert_with(|| {
+            self.w_id.push(append.workspace);
+            (self.w_id.len() as i32, 0)
+        });
+        for entry in &append.entries {
+            self.look |= entry.events.is_empty() && !follows;
+            self.s_command.push(n);
+            self.s_type.push(entry.aggregate_type);
+            self.s_id.push(&entry.aggregate_id);
+            self.s_expected.push((!follows).then_some(entry.expected));
+            for (sequence, event) in (entry.expected + 1..).zip(&entry.events) {
+                *ordinal += 1;
+                self.events += 1;
+                self.e_command.push(n);
+                self.e_workspace.push(*workspace);
+                self.e_ordinal.push(*ordinal);
+                self.e_type.push(entry.aggregate_type);
+                self.e_id.push(&entry.aggregate_id);
+                self.e_sequence.push(sequence);
+                self.e_event_id.push(event.event_id);
+                self.e_event_type.push(&event.event_type);
+                self.e_event_version.push(&event.event_version);
+                self.e_payload.push(&event.payload);
+                self.e_metadata.push(&event.metadata);
+                self.e_effective.push(event.effective_at);
+            }
+        }
+        self.c_id.push(append.command_id);
+        self.c_hash.push(&append.request_hash);
+        self.c_subject.push(&append.subject);
+        self.c_version.push(append.version);
+        let refusal = append.refusal.as_ref().map(serde_json::to_string).transpose();
+        self.c_refusal.push(refusal.map_err(|e| sqlx::Error::Encode(e.into()))?);
+        self.c_end.push(self.events);
+        Ok(())
+    }
 }

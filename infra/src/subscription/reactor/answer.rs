@@ -10,20 +10,13 @@ use futures::FutureExt;
 use projections::runtime::said;
 use uuid::Uuid;
 
-use super::chain::{Asked, Chain, Job};
 use super::change::Change;
 use super::{Reactor, Task};
 use crate::subscription::halving::{PAUSES, TRIES};
 use crate::subscription::{Host, standing};
 
 /// Does what follows; what is to be written once it is done. An event that is held back is only parked.
-pub(super) async fn answer(
-    host: &Host,
-    chain: &Chain,
-    reactor: &Arc<Reactor>,
-    task: &Task,
-    held: bool,
-) -> Vec<Change> {
+pub(super) async fn answer(host: &Host, reactor: &Reactor, task: &Task, held: bool) -> Vec<Change> {
     match task {
         Task::Event { event, .. } if held => {
             vec![Change::Park {
@@ -36,7 +29,7 @@ pub(super) async fn answer(
             if *unparked {
                 changes.push(Change::Unpark { position: event.position });
             }
-            match unharmed(react(host, chain, reactor, event)).await {
+            match unharmed(react(host, reactor, event)).await {
                 Ok(more) => changes.extend(more),
                 Err(reason) => changes.push(Change::Park { event: event.clone(), reason }),
             }
@@ -46,7 +39,7 @@ pub(super) async fn answer(
             let mut changes =
                 vec![Change::Fired { workspace: *workspace, key: key.clone(), due_at: *due_at }];
             let event = cause_of(host, *cause).await;
-            match unharmed(fire(host, chain, reactor, &event, key, *due_at)).await {
+            match unharmed(fire(host, reactor, &event, key, *due_at)).await {
                 Ok(more) => changes.extend(more),
                 // Unparked, the cause is answered anew, and sets its deadline again.
                 Err(reason) => changes.push(Change::Park { event, reason }),
@@ -57,14 +50,9 @@ pub(super) async fn answer(
 }
 
 /// Answers one event: its instructions, in their order.
-async fn react(
-    host: &Host,
-    chain: &Chain,
-    reactor: &Arc<Reactor>,
-    event: &Arc<Recorded>,
-) -> Result<Vec<Change>, String> {
+async fn react(host: &Host, reactor: &Reactor, event: &Recorded) -> Result<Vec<Change>, String> {
     let instructions = reactor.react(event).await.map_err(|e| e.to_string())?;
-    instruct(host, chain, reactor, event, reactor.name(), instructions).await
+    instruct(host, reactor, event, reactor.name(), instructions).await
 }
 
 /// What follows, or why nothing does. A panic is the event's, like whatever else it makes the code do: it stops no
@@ -105,22 +93,20 @@ async fn cause_of(host: &Host, position: i64) -> Arc<Recorded> {
 
 async fn fire(
     host: &Host,
-    chain: &Chain,
-    reactor: &Arc<Reactor>,
-    cause: &Arc<Recorded>,
+    reactor: &Reactor,
+    cause: &Recorded,
     key: &str,
     due_at: DateTime<Utc>,
 ) -> Result<Vec<Change>, String> {
     let instructions = reactor.due(cause, key, due_at).await.map_err(|e| e.to_string())?;
     let seed = format!("{}/due/{key}/{}", reactor.name(), due_at.timestamp_micros());
-    instruct(host, chain, reactor, cause, &seed, instructions).await
+    instruct(host, reactor, cause, &seed, instructions).await
 }
 
 async fn instruct(
     host: &Host,
-    chain: &Chain,
-    reactor: &Arc<Reactor>,
-    cause: &Arc<Recorded>,
+    reactor: &Reactor,
+    cause: &Recorded,
     seed: &str,
     instructions: Vec<Instruction>,
 ) -> Result<Vec<Change>, String> {
@@ -128,64 +114,49 @@ async fn instruct(
         return Ok(Vec::new());
     }
     failpoint::failpoint!("reactor.before_act");
-    let correlation = cause.meta().map_err(|e| e.to_string())?.correlation;
-    let id = |index: usize| Uuid::new_v5(&cause.event_id, format!("{seed}/{index}").as_bytes());
-    let instructions: Vec<_> =
-        instructions.into_iter().enumerate().map(|(index, instruction)| (id(index), instruction)).collect();
-    if instructions.iter().any(|(_, instruction)| matches!(instruction, Instruction::Act { .. })) {
-        let job = Job {
-            reactor: reactor.clone(),
-            cause: cause.clone(),
-            answers: seed == reactor.name(),
-            correlation,
-            instructions: instructions.clone(),
-        };
-        if let Some(changes) = chain.follow(job).await {
-            return Ok(changes);
-        }
-    }
-    let asked = Asked { reactor, cause, correlation };
     let mut changes = Vec::new();
-    for (id, instruction) in instructions {
-        changes.extend(step_by_step(host, &asked, id, instruction).await?);
-    }
-    Ok(changes)
-}
-
-/// Does what an instruction says, each command by itself.
-async fn step_by_step(
-    host: &Host,
-    asked: &Asked<'_>,
-    mut id: Uuid,
-    instruction: Instruction,
-) -> Result<Vec<Change>, String> {
-    let (mut changes, mut next) = (Vec::new(), Some(instruction));
-    while let Some(instruction) = next.take() {
-        let (act, then, fallback) = match instruction {
-            Instruction::Act { act, then, fallback } => (act, then, fallback),
-            other => {
-                changes.extend(Change::of(other, asked.cause));
-                continue;
-            }
-        };
-        match execute(host, asked.reactor.name(), || asked.context(host, id), &*act).await {
-            Ok(()) => {
-                next = then.map(|then| *then);
-                id = Uuid::new_v5(&id, b"then");
-            }
-            Err(Error::Refused(refused)) => match fallback {
-                Some(fallback) => {
-                    next = Some(fallback(&refused));
-                    id = Uuid::new_v5(&id, b"or");
+    let correlation = cause.meta().map_err(|e| e.to_string())?.correlation;
+    for (index, instruction) in instructions.into_iter().enumerate() {
+        let mut next = Some(instruction);
+        let mut id = Uuid::new_v5(&cause.event_id, format!("{seed}/{index}").as_bytes());
+        while let Some(instruction) = next.take() {
+            match instruction {
+                Instruction::Remind { key, after } => changes.push(Change::Remind {
+                    workspace: cause.workspace.uuid(),
+                    key,
+                    due_at: cause.recorded_at + after,
+                    cause: cause.position,
+                }),
+                Instruction::Forget { key } => {
+                    changes.push(Change::Forget { workspace: cause.workspace.uuid(), key });
                 }
-                None => tracing::debug!(
-                    subscription = asked.reactor.name(),
-                    position = asked.cause.position,
-                    code = refused.code,
-                    "an instruction was refused; nothing follows from it"
-                ),
-            },
-            Err(error) => return Err(why(&error)),
+                Instruction::Act { act, then, fallback } => {
+                    let store = host.log.store().clone();
+                    let mut cx =
+                        Context::internal(store, host.clock.clone(), cause.workspace, reactor.actor());
+                    cx.correlation = correlation;
+                    cx.causation = Some(cause.event_id);
+                    match execute(host, reactor.name(), || cx.identified(id), &*act).await {
+                        Ok(()) => {
+                            next = then.map(|then| *then);
+                            id = Uuid::new_v5(&id, b"then");
+                        }
+                        Err(Error::Refused(refused)) => match fallback {
+                            Some(fallback) => {
+                                next = Some(fallback(&refused));
+                                id = Uuid::new_v5(&id, b"or");
+                            }
+                            None => tracing::debug!(
+                                subscription = reactor.name(),
+                                position = cause.position,
+                                code = refused.code,
+                                "an instruction was refused; nothing follows from it"
+                            ),
+                        },
+                        Err(error) => return Err(why(&error)),
+                    }
+                }
+            }
         }
     }
     Ok(changes)
