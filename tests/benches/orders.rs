@@ -62,7 +62,7 @@ pub async fn measure(
             }
             tokio::time::sleep(IDLE.0).await; // What is measured next is a platform with nothing to do.
             let before = used_by(running.serve.id())?;
-            tokio::time::sleep(IDLE.1).await;
+            tokio::time::sleep(IDLE.1).await; // So long it is watched having nothing to do.
             idle[n].push((used_by(running.serve.id())? - before) * 1e3 / IDLE.1.as_secs_f64());
             running.stop().await;
         }
@@ -115,8 +115,7 @@ async fn one(
         times.extend(ended??);
     }
     let (lasted, used) = (start.elapsed(), meter.read()?.map_with(used));
-    // The database counts a session's transactions once it is idle for a second.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await; // A session's transactions are counted once it is idle for 1 s.
     let after = counts(&pool).await?;
     watching.abort();
     pool.close().await;

@@ -3,18 +3,14 @@
 //! Prices and titles come from the catalogue unless the caller, a seller's own system, gives them. The policy
 //! (how long an unpaid order waits) is the platform's.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::commerce::order::{
-    Basis, CancelReason, CarrierFact, Condition, Contents, Discount, Item, Order, OrderCommand, OrderRefusal,
-    Placing, Settlement, Settling, Shipping, Submission, Terms, Units,
+    Basis, CancelReason, CarrierFact, Condition, Discount, Order, OrderCommand, OrderRefusal, Placing,
+    Settlement, Settling, Shipping, Submission, Terms, Units,
 };
 use domain::commerce::order_reference::{self, OrderReference, OrderReferenceCommand};
-use domain::commerce::product::Product;
-use domain::commerce::sku::SkuClaim;
 use domain::finance::payment::{Payment, PaymentCommand};
-use domain::ids::{CustomerId, FulfilmentId, LineId, Location, OrderId, PaymentId, ReturnId, Sku, StockId};
+use domain::ids::{CustomerId, FulfilmentId, LineId, Location, OrderId, PaymentId, ReturnId, Sku};
 use domain::kernel::{Decider, Kind};
 use domain::money::{Currency, Money};
 use tracing::instrument;
@@ -23,9 +19,11 @@ use crate::commerce::shop;
 use crate::ids::payment_of;
 use crate::{Act, Context, Error, Facts, On, Outcome, Refused, Result};
 
+mod pricing;
 mod record_past;
 mod returning;
 
+use pricing::{item, must_be_on_sale, priced};
 pub use record_past::{PastOrder, record_past};
 pub use returning::{receive_return, reserve};
 
@@ -93,23 +91,7 @@ pub async fn submit(
     contents: ContentsAsked,
     placing: PlacingAsked,
 ) -> Result<Outcome> {
-    let order = cx.new_id();
-    submit_as(cx, order, customer, reference, contents, placing).await
-}
-
-/// The same under an id of the caller's, who makes it from what is imported.
-///
-/// # Errors
-/// As [`submit`].
-#[instrument(name = "order.submit", skip_all, fields(order.id = %order))]
-pub async fn submit_as(
-    cx: Context,
-    order: OrderId,
-    customer: CustomerId,
-    reference: Option<String>,
-    contents: ContentsAsked,
-    placing: PlacingAsked,
-) -> Result<Outcome> {
+    let order: OrderId = cx.new_id();
     let (reference, contents, placing) = (&reference, &contents, &placing);
     cx.execute_from(|facts| async move {
         let submission = submission(&facts, customer, reference.clone(), contents, placing).await?;
@@ -275,9 +257,6 @@ pub async fn handle(cx: Context, order: OrderId, step: Step) -> Result<Outcome> 
             let fulfil = OrderCommand::Fulfil { fulfilment, lines, override_unpaid };
             return cx.create_in::<Order>(order, fulfilment, fulfil).await;
         }
-        Step::FulfilAs { fulfilment, lines } => {
-            OrderCommand::Fulfil { fulfilment, lines, override_unpaid: None }
-        }
         Step::CancelFulfilment { fulfilment } => OrderCommand::CancelFulfilment { fulfilment },
         Step::Ship { fulfilment, carrier, tracking } => OrderCommand::Ship { fulfilment, carrier, tracking },
         Step::Deliver { fulfilment } => OrderCommand::Deliver { fulfilment },
@@ -301,11 +280,6 @@ pub enum Step {
     Fulfil {
         lines: Vec<Units>,
         override_unpaid: Option<String>,
-    },
-    /// Under the caller's id, who makes it from what is imported.
-    FulfilAs {
-        fulfilment: FulfilmentId,
-        lines: Vec<Units>,
     },
     CancelFulfilment {
         fulfilment: FulfilmentId,
@@ -426,92 +400,6 @@ async fn placing_of(facts: &Facts, asked: PlacingAsked) -> Result<Placing> {
         number_prefix,
         at: facts.now(),
     })
-}
-
-async fn priced(facts: &Facts, asked: &ContentsAsked) -> Result<Contents> {
-    let mut lines = Vec::with_capacity(asked.lines.len());
-    for line in &asked.lines {
-        lines.push(item(facts, asked.currency, line.clone()).await?);
-    }
-    Ok(Contents {
-        currency: asked.currency,
-        lines,
-        discount: asked.discount.clone(),
-        shipping: asked.shipping.clone(),
-        tax: asked.tax,
-    })
-}
-
-async fn item(facts: &Facts, currency: Currency, asked: LineAsked) -> Result<Item> {
-    let given = asked.title.is_some() && (asked.unit_price.is_some() || asked.total.is_some());
-    let (title, price) =
-        if given { (None, None) } else { catalogue(facts, &asked.sku, currency).await?.unwrap_or_default() };
-    let (unit_price, total) = match (asked.unit_price, asked.total, price) {
-        (unit_price, Some(total), _) => (unit_price, total),
-        (Some(price), None, _) | (None, None, Some(price)) => {
-            let total = price.times(i64::from(asked.quantity));
-            (
-                Some(price),
-                total
-                    .map_err(|_| Error::Refused(Refused::by(Order::NAME, &OrderRefusal::AmountOutOfRange)))?,
-            )
-        }
-        (None, None, None) if title.is_none() => {
-            let message = format!(
-                "no product has the SKU {}: name another, or give a title and a unit_price with it",
-                asked.sku
-            );
-            return Err(refused("order/unknown_sku", message));
-        }
-        (None, None, None) => {
-            let message = format!(
-                "{} has no price in {currency}: set one on its product, or give a unit_price with it",
-                asked.sku
-            );
-            return Err(refused("order/no_price", message));
-        }
-    };
-    Ok(Item {
-        line: facts.new_id(),
-        stock: asked.location.map(|location| StockId { sku: asked.sku.clone(), location }),
-        title: asked.title.or(title).unwrap_or_else(|| asked.sku.to_string()),
-        sku: asked.sku,
-        quantity: asked.quantity,
-        unit_price,
-        total,
-        tax: asked.tax,
-    })
-}
-
-/// The title and the price of a SKU that is on sale.
-async fn catalogue(
-    facts: &Facts,
-    sku: &Sku,
-    currency: Currency,
-) -> Result<Option<(Option<String>, Option<Money>)>> {
-    let product = on_sale(facts, sku).await?;
-    let variant = product.as_ref().and_then(|product| product.variant(sku));
-    Ok(variant.map(|variant| (Some(variant.title.clone()), variant.price(currency))))
-}
-
-/// The product of a SKU, if any has it: refused if that is off sale.
-async fn on_sale(facts: &Facts, sku: &Sku) -> Result<Option<Arc<Product>>> {
-    let claim = facts.load::<SkuClaim>(sku).await?;
-    let Some(product) = claim.state.product() else { return Ok(None) };
-    let product = facts.load::<Product>(&product).await?.state;
-    if product.is_on_sale() {
-        return Ok(Some(product));
-    }
-    let message = format!("{sku} is not on sale: restore its product, or take it out");
-    Err(refused("order/not_on_sale", message))
-}
-
-/// What the catalogue takes off sale is not sold at any price; what was sold elsewhere was.
-async fn must_be_on_sale(facts: &Facts, sku: &Sku, settlement: Settlement) -> Result<()> {
-    match settlement {
-        Settlement::Recorded => Ok(()),
-        Settlement::Checkout | Settlement::CreditTerms => on_sale(facts, sku).await.map(drop),
-    }
 }
 
 fn refused(code: &str, message: String) -> Error {

@@ -185,7 +185,7 @@ async fn list(read: Read, List(_all, paging, at): List<NoFilter>) -> Result<Show
 #[utoipa::path(post, path = "/api/jars/{id}/stick", tag = "jar", params(("id" = String, Path)),
     request_body = Nothing, responses(Done))]
 async fn stick(Path(_id): Path<CartId>, Command(_cx, _none): Command<Nothing>) -> Result<Done> {
-    tokio::time::sleep(Duration::from_secs(3600)).await;
+    tokio::time::sleep(Duration::from_secs(3600)).await; // Longer than anyone waits: the handler that hangs.
     Err(Problem::internal())
 }
 

@@ -21,7 +21,7 @@ use uuid::Uuid;
 /// Makes each append take longer than all decisions that wait for it.
 const APPENDS_LINGER: &str = "
     create function linger() returns trigger language plpgsql as $$
-    begin perform pg_sleep(0.02); return null; end $$;
+    begin perform pg_sleep(0.02); return null; end $$; -- the append that takes longer than deciding
     create trigger linger after insert on events for each statement execute function linger();";
 
 fn hot_stock() -> StockId {

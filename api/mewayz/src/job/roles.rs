@@ -169,9 +169,10 @@ impl Running {
 
 /// Tells everything to stop at the first SIGINT or SIGTERM, and ends the process at the second.
 pub fn stop_on_signals(stop: CancellationToken) {
+    // Heard from here on, and not only once the task has begun.
+    let hear = |kind| signal(kind).expect("signals can be heard");
+    let (mut interrupt, mut terminate) = (hear(SignalKind::interrupt()), hear(SignalKind::terminate()));
     tokio::spawn(async move {
-        let hear = |kind| signal(kind).expect("signals can be heard");
-        let (mut interrupt, mut terminate) = (hear(SignalKind::interrupt()), hear(SignalKind::terminate()));
         loop {
             tokio::select! {
                 _ = interrupt.recv() => {}

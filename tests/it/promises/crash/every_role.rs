@@ -98,8 +98,7 @@ impl House {
     async fn round(&self, trade: &Trade, end: End, lots: &mut StdRng) {
         let head = self.at.store.head().await.unwrap();
         until("trade goes on", || async { self.at.store.head().await.unwrap() > head + 100 }).await;
-        // Any moment: where in the work of all the end falls.
-        tokio::time::sleep(Duration::from_millis(lots.random_range(0..300))).await;
+        tokio::time::sleep(Duration::from_millis(lots.random_range(0..300))).await; // The end falls at any moment of work.
         if lots.random_bool(0.5) {
             return self.end(end).await;
         }
@@ -147,8 +146,12 @@ impl House {
     /// its time is moved while nobody keeps it.
     async fn settle(&self) {
         let later = "select count(*) from deadlines where process like 'ask_gateway_%'";
+        let owned =
+            "select count(*) from subscriptions where name = 'do_what_checkout_asks' and owner is not null";
         for _ in 0..40 {
             let mut react = self.start("react");
+            // Before that it has not begun, and may not hear yet that it is to end.
+            until("it reacts", || async { self.at.count(owned).await == 1 }).await;
             self.quiet().await;
             react.signal(Signal::SIGTERM);
             assert_eq!(react.ended().await.code(), Some(0));
