@@ -1,3 +1,5 @@
+//! Settings from a file and the environment, and what is said of those that make no sense.
+
 use super::*;
 
 const URL: (&str, &str) = ("DATABASE_URL", "postgres://u:hush@db/mewayz");

@@ -1,3 +1,5 @@
+//! Edits, by what was and what is asked.
+
 use super::super::examples::*;
 use super::super::{CancelReason, Contents, Discount, Item, OrderCommand as C};
 use super::*;
