@@ -37,12 +37,15 @@ struct Bench {
     database: TestDatabase,
     folder: tempfile::TempDir,
     workspace: WorkspaceId,
+    /// How long the vault waits for its database.
+    patience: Duration,
 }
 
 impl Bench {
     async fn set_up() -> Self {
         let workspace = WorkspaceId::from_uuid(Uuid::now_v7());
-        Self { database: TestDatabase::create().await, folder: tempfile::tempdir().unwrap(), workspace }
+        let (database, folder) = (TestDatabase::create().await, tempfile::tempdir().unwrap());
+        Self { database, folder, workspace, patience: Duration::from_secs(30) }
     }
 
     fn key_file(&self) -> PathBuf {
@@ -52,7 +55,7 @@ impl Bench {
     fn pool(&self) -> PgPool {
         PgPoolOptions::new()
             .max_connections(4)
-            .acquire_timeout(Duration::from_secs(2))
+            .acquire_timeout(self.patience)
             .connect_lazy_with(self.database.vault.clone())
     }
 
@@ -191,7 +194,7 @@ async fn who_never_had_a_key_gets_none_after_the_erasure() {
 
 #[tokio::test]
 async fn a_vault_that_is_away_opens_nothing_and_says_nothing_of_erasures() {
-    let bench = Bench::set_up().await;
+    let bench = Bench { patience: Duration::from_secs(2), ..Bench::set_up().await };
     let (vault, jane, john) = (bench.vault(), bench.person(1), bench.person(2));
     let email: Pii<Email> = seal(&*vault, &jane, "jane@example.com").await.unwrap();
     let his: Pii<Email> = seal(&*vault, &john, "john@example.com").await.unwrap();
