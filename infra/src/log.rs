@@ -8,10 +8,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use commands::{Backoff, EventStore, Result};
+use commands::{Backoff, Error, EventStore, Result};
 use domain::kernel::Recorded;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Events that are read at once.
 const PAGE: i64 = 2_000;
@@ -35,6 +36,36 @@ pub struct Log {
 struct Window {
     events: VecDeque<Arc<Recorded>>,
     bytes: usize,
+}
+
+/// Reads the log from a position on.
+pub struct Reader {
+    log: Log,
+    position: i64,
+    limit: usize,
+    under_way: Option<AbortOnDropHandle<Result<Vec<Arc<Recorded>>>>>,
+}
+
+impl Reader {
+    /// The next events: at least one; waits for it.
+    ///
+    /// Who looks at something else meanwhile (`select!`) loses nothing: what is under way goes on with the next call.
+    /// Begun anew each time, a read that takes longer than whatever comes between would never end.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub async fn next(&mut self) -> Result<Vec<Arc<Recorded>>> {
+        let under_way = self.under_way.get_or_insert_with(|| {
+            let (log, position, limit) = (self.log.clone(), self.position, self.limit);
+            // A task of its own: it has a connection, and who looks at something else may wait for one.
+            AbortOnDropHandle::new(tokio::spawn(async move { log.after(position, limit).await }))
+        });
+        let read = under_way.await;
+        self.under_way = None;
+        let events = read.map_err(Error::failed)??;
+        self.position = events.last().map_or(self.position, |last| last.position);
+        Ok(events)
+    }
 }
 
 impl Log {
@@ -68,11 +99,13 @@ impl Log {
         &self.store
     }
 
-    /// Events after a position: at least one; waits for it. `limit` bounds how many.
-    ///
-    /// # Errors
-    /// If the log cannot be read.
-    pub async fn after(&self, position: i64, limit: usize) -> Result<Vec<Arc<Recorded>>> {
+    /// Reads on from a position, at most so many events at once.
+    #[must_use]
+    pub fn reader(&self, position: i64, limit: usize) -> Reader {
+        Reader { log: self.clone(), position, limit, under_way: None }
+    }
+
+    async fn after(&self, position: i64, limit: usize) -> Result<Vec<Arc<Recorded>>> {
         let mut tail = self.tail.clone();
         loop {
             // The sender lives as long as the following; once it is gone nobody waits for events.

@@ -26,7 +26,7 @@ const EVERY: Duration = Duration::from_millis(500);
 
 /// Follows the log from its end until told to stop.
 pub async fn watch(log: Log, stop: CancellationToken) {
-    let mut position = log.tail();
+    let mut reader = log.reader(log.tail(), PAGE);
     let mut recent: VecDeque<(Instant, &'static str, Arc<Recorded>)> = VecDeque::new();
     let mut tick = tokio::time::interval(EVERY);
     loop {
@@ -38,9 +38,8 @@ pub async fn watch(log: Log, stop: CancellationToken) {
                 }
                 recent.iter().for_each(|(_, name, event)| log.store().heard(name, event));
             }
-            events = log.after(position, PAGE) => match events {
+            events = reader.next() => match events {
                 Ok(events) => {
-                    position = events.last().map_or(position, |last| last.position);
                     for event in events {
                         let ours = FOLLOWS_FROM.into_iter().find(|name| *name == event.aggregate_type);
                         let Some(name) = ours else { continue };

@@ -19,6 +19,7 @@ mod intelligence {
     mod dashboard;
 }
 mod promises {
+    mod behind;
     mod blame;
     mod caches;
     mod crash;

@@ -31,6 +31,8 @@ use super::{Host, Stopped, standing};
 const UNDER_WAY: usize = 256;
 /// Events that are read ahead of the checkpoint, at most.
 const READ_AHEAD: usize = 2_048;
+/// Events that are read at once, at most.
+const READ: usize = 256;
 /// How often the checkpoint is written while events are answered.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(20);
 
@@ -189,6 +191,7 @@ impl<'a> Run<'a> {
         // Tasks of their own: what is answered needs connections, and so does writing the checkpoint. If the one
         // stood still while the other waits, each could wait for the other.
         let mut under_way: JoinSet<Answered> = JoinSet::new();
+        let mut reader = self.host.log.reader(self.read, READ);
         let mut tick = tokio::time::interval(CHECKPOINT_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut look = tokio::time::interval(LOOK_EVERY);
@@ -208,7 +211,7 @@ impl<'a> Run<'a> {
                         under_way.spawn(self.answer(next));
                     }
                 }
-                events = self.host.log.after(self.read, 256), if room => {
+                events = reader.next(), if room => {
                     for event in events? {
                         self.read = event.position;
                         if self.reactor.hears(&event) {

@@ -62,13 +62,14 @@ async fn follow(
     claim: &Claim,
 ) -> Result<Ended, anyhow::Error> {
     let mut position = claim.position;
+    let mut reader = host.log.reader(position, BATCH);
     let mut parked = Parked::load(pool, view.name()).await?;
     let mut look = tokio::time::interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let events = tokio::select! {
             () = host.stop.cancelled() => return Ok(Ended::Stopped),
-            events = host.log.after(position, BATCH) => events?,
+            events = reader.next() => events?,
             _ = look.tick() => {
                 let mut moved = claim.stands(pool).await?;
                 if moved == Moved::Yes && !parked.is_empty() {

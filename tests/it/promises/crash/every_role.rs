@@ -78,9 +78,19 @@ impl House {
             if now != moved {
                 (moved, last) = (now, Instant::now());
             }
-            assert!(last.elapsed() < PATIENCE, "nothing moves, and it is not quiet");
+            if last.elapsed() > PATIENCE {
+                panic!("nothing moves, and it is not quiet: {:?}", self.what_is_open().await);
+            }
             tokio::time::sleep(Duration::from_millis(20)).await; // until it is asked again
         }
+    }
+
+    /// What is not at the head of the log, and what is due and does not come.
+    async fn what_is_open(&self) -> Vec<(String, String)> {
+        let sql = "select name, row_to_json(s)::text from subscriptions s, head where s.position < head.position
+                   union all select 'head', position::text from head
+                   union all select process, row_to_json(d)::text from deadlines d where due_at <= now()";
+        sqlx::query_as(sql).fetch_all(&self.at.database.pool).await.unwrap()
     }
 
     async fn end(&self, end: End) {
