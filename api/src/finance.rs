@@ -3,6 +3,7 @@
 mod currency;
 mod ledger_account;
 mod ledger_entry;
+mod ledger_report;
 mod ledger_transaction;
 mod payment;
 mod refund;
@@ -18,6 +19,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(currency::routes())
         .merge(ledger_account::routes())
         .merge(ledger_entry::routes())
+        .merge(ledger_report::routes())
         .merge(ledger_transaction::routes())
         .merge(payment::routes())
         .merge(refund::routes())

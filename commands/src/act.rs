@@ -11,6 +11,7 @@ use cqrs_es::event_sink::EventSink;
 use domain::kernel::{Decider, Event, Sourced, cqrs_es};
 use serde_json::Value;
 
+use crate::errand::Errand;
 use crate::error::{Error, Refused, Result, capability};
 use crate::store::Loaded;
 use crate::store::turn::{Ground, Made};
@@ -231,6 +232,8 @@ pub enum Instruction {
     /// A command; what to do once it is taken, and what to do instead if it is refused (a refused command emits no
     /// event, so only the one who asked can say what follows).
     Act { act: Arc<dyn Act>, then: Option<Box<Instruction>>, fallback: Option<Fallback> },
+    /// What is made of facts when it is done. If it is refused, the event is parked: nothing else would say what it says.
+    Errand(Arc<dyn Errand>),
     /// A deadline: `due` is called with this key so long after the cause was recorded. One per key; a new one
     /// replaces the old.
     Remind { key: String, after: TimeDelta },
@@ -280,6 +283,10 @@ impl Instruction {
         self
     }
 
+    pub fn errand(errand: impl Errand + 'static) -> Self {
+        Self::Errand(Arc::new(errand))
+    }
+
     pub fn remind(key: impl ToString, after: TimeDelta) -> Self {
         Self::Remind { key: key.to_string(), after }
     }
@@ -303,6 +310,7 @@ impl PartialEq for Instruction {
                 key == other && after == then
             }
             (Self::Forget { key }, Self::Forget { key: other }) => key == other,
+            (Self::Errand(a), Self::Errand(b)) => format!("{a:?}") == format!("{b:?}"),
             _ => false,
         }
     }
@@ -318,6 +326,7 @@ impl Debug for Instruction {
                 }
                 write!(f, "{}", if fallback.is_some() { " or …" } else { "" })
             }
+            Self::Errand(errand) => write!(f, "{errand:?}"),
             Self::Remind { key, after } => write!(f, "remind of {key} after {after}"),
             Self::Forget { key } => write!(f, "forget {key}"),
         }

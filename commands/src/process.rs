@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use domain::kernel::{Recorded, Unreadable};
 
 use crate::act::Instruction;
+use crate::follow::Follower;
 
 /// A subscription that answers events with commands.
 pub trait Process: Send + Sync + 'static {
@@ -38,7 +39,13 @@ pub trait Process: Send + Sync + 'static {
     }
 }
 
-/// Every process.
+/// Every process that follows what it hears of.
+#[must_use]
+pub fn followers() -> Vec<Box<dyn Follower>> {
+    finance::followers()
+}
+
+/// Every other process.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Process>> {
     [commerce::processes(), finance::processes()].into_iter().flatten().collect()

@@ -421,6 +421,23 @@ impl World {
             .map(|units| units.due() - units.shipped)
             .sum();
         assert!(reserved <= to_leave, "{reserved} are set aside for {to_leave}");
+        self.is_in_the_books(due);
+    }
+
+    /// What the provider took and has not paid out is earned, or the customer's until the rest has left.
+    fn is_in_the_books(&self, due: i64) {
+        let (books, balance) = (self.order.books().unwrap(), self.order.balance().unwrap());
+        let paid_out: i64 = self.book.values().map(|(_, amount)| amount).sum();
+        let cash = self.took.values().sum::<i64>() - paid_out;
+        let earned = books.goods.amount + books.shipping.amount + books.tax.amount;
+        let customers = cash - (earned - books.given_away.amount);
+        let unearned = customers + books.owing.amount - books.unclear.amount;
+        assert!(unearned >= 0, "{books:?} of {cash}");
+        assert!(unearned == 0 || books.owing.is_zero(), "the customer is owed and owes: {books:?} of {cash}");
+        // What a person has given up was settled in another way, and is no business of the provider's.
+        if balance.given_back.amount + balance.given_away.amount == paid_out {
+            assert!(unearned <= due - earned, "{unearned} stays, {earned} of {due} are earned: {books:?}");
+        }
     }
 }
 

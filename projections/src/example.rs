@@ -19,3 +19,16 @@ pub fn row<V: View>(key: &str, events: impl IntoIterator<Item = Recorded>) -> Op
         }
     })
 }
+
+/// All rows after these events, in the order of their keys.
+pub fn rows<V: View>(events: impl IntoIterator<Item = Recorded>) -> Vec<V::Row> {
+    let mut rows = BTreeMap::new();
+    for event in events {
+        for of in V::touches(&event).expect("the event can be read").0 {
+            let row = rows.remove(&of.key);
+            let row = V::fold(&of, row, &event).expect("the event can be folded");
+            rows.extend(row.map(|row| (of.key, row)));
+        }
+    }
+    rows.into_values().collect()
+}

@@ -4,6 +4,7 @@
 //! checkpoint and parking are not done here.
 
 pub mod commerce;
+pub mod days;
 #[cfg(test)]
 mod example;
 pub mod finance;

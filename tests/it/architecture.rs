@@ -103,7 +103,9 @@ fn every_layer_speaks_only_of_capabilities_the_domain_knows() {
     let views = BTreeSet::from([
         "dashboard",
         "currency",
+        "invariant",
         "ledger_entry",
+        "ledger_report",
         "webhook",
         "docs",
         "health",
@@ -244,6 +246,9 @@ fn every_process_is_run_and_every_view_is_folded() {
         if text.contains("impl Process for ") {
             listed(&file, format!("Box::new({stem}::"));
         }
+        if text.contains("impl Follow for ") {
+            listed(&file, format!("Box::new(Following::new({stem}::"));
+        }
     }
     for (file, text) in CONTEXTS
         .iter()
@@ -274,6 +279,7 @@ fn every_view_has_a_table() {
 fn names_of_subscriptions_are_their_own() {
     let mut names: Vec<&str> = projections::all().iter().map(|view| view.name()).collect();
     names.extend(commands::process::all().iter().map(|process| process.name()));
+    names.extend(commands::process::followers().iter().map(|follower| follower.name()));
     let all: BTreeSet<&str> = names.iter().copied().collect();
     assert_eq!(all.len(), names.len(), "two subscriptions have one name");
 }

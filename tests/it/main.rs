@@ -5,7 +5,10 @@ mod capability;
 mod cli;
 mod commerce;
 mod finance {
+    mod books;
+    mod invariants;
     mod ledger;
+    mod lives;
     mod payment;
     mod refund;
 }

@@ -1,13 +1,12 @@
 //! `/api/dashboard`: how the business does.
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use commands::identity::workspace;
 use domain::locale::TimeZone;
 use http::StatusCode;
 use projections::View;
-use projections::intelligence::dashboard::{
-    Dashboard, DashboardView, Grouping, Range, are_out_of_range, figures, zone,
-};
+use projections::days::{Grouping, Range};
+use projections::intelligence::dashboard::{Dashboard, DashboardView, are_out_of_range, figures};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -15,17 +14,15 @@ use utoipa_axum::routes;
 
 use crate::answer::Shown;
 use crate::app::App;
+use crate::days;
 use crate::extract::Query;
 use crate::fresh::MinPosition;
-use crate::problem::{FieldError, Problem, Result};
+use crate::problem::{Problem, Result};
 use crate::read::Read;
 use crate::scope::needs;
 
 /// Looking at figures.
 const READ: &str = "dashboard:read";
-/// How many days a dashboard shows, if nothing is said, and at most.
-const USUAL_DAYS: Days = Days::new(30);
-const MOST_DAYS: i64 = 3_660;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(needs(READ, routes!(show)))
@@ -51,28 +48,8 @@ struct DashboardRange {
 
 impl DashboardRange {
     fn days(&self, now: DateTime<Utc>, by: &TimeZone) -> Result<Range> {
-        // What the database of zones does not know is no reason to show nothing: the answer says which zone it is of.
-        let zone = zone(by.as_str());
-        let today = now.with_timezone(&zone).date_naive();
-        let wrong = |parameter: &str, detail: &str| {
-            let (parameter, code) = (Some(parameter.to_owned()), "out-of-range".to_owned());
-            Problem::validation(vec![FieldError { pointer: None, parameter, code, detail: detail.into() }])
-        };
-        let to = self.to.or_else(|| today.succ_opt()).unwrap_or(NaiveDate::MAX);
-        let from = self.from.or_else(|| to.checked_sub_days(USUAL_DAYS)).unwrap_or(NaiveDate::MIN);
-        let year = |day: &NaiveDate| (1..=9999).contains(&day.year());
-        for (name, day) in [("from", &from), ("to", &to)] {
-            if !year(day) {
-                return Err(wrong(name, "is not in the years 1 to 9999"));
-            }
-        }
-        if from >= to {
-            return Err(wrong("to", "is not after `from`"));
-        }
-        if (to - from).num_days() > MOST_DAYS {
-            return Err(wrong("from", "is more than 3660 days before `to`"));
-        }
-        Ok(Range { from, to, zone, group_by: self.group_by, top: self.top.unwrap_or(10) })
+        let range = days::range(self.from, self.to, now, by)?;
+        Ok(Range { group_by: self.group_by, top: self.top.unwrap_or(10), ..range })
     }
 }
 

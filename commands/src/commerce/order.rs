@@ -20,7 +20,7 @@ use crate::ids::payment_of;
 use crate::{Act, Context, Error, Facts, On, Outcome, Refused, Result};
 
 mod pricing;
-mod record_past;
+pub(crate) mod record_past;
 mod returning;
 
 use pricing::{item, must_be_on_sale, priced};

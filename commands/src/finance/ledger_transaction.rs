@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::{Act, Context, Error, Facts, On, Outcome, Refused, Result};
 
+pub mod booking;
 #[cfg(test)]
 mod properties;
 

@@ -93,7 +93,7 @@ impl EventStore {
         self.of_stream(A::NAME, &stream(workspace, id), after, limit).await
     }
 
-    pub(super) async fn of_stream(
+    pub(crate) async fn of_stream(
         &self,
         aggregate_type: &str,
         stream: &str,

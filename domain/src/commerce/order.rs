@@ -17,6 +17,7 @@ use crate::money::{Currency, Money};
 use crate::sourced;
 
 mod balance;
+mod books;
 mod cancel;
 mod confirm;
 mod contents;
@@ -40,6 +41,7 @@ mod state;
 mod status;
 
 pub use balance::{Balance, Giving};
+pub use books::Books;
 pub use contents::{Contents, Discount, Item, Line, Shipping, Terms};
 pub use event::{
     BackLine, CancelledLine, FulfilledLine, Observed, OrderEvent, Placed, RefundedLine, ReservedUnits,

@@ -20,6 +20,7 @@ use crate::money::Money;
 use crate::sourced;
 use crate::text::is_blank;
 
+pub mod chart;
 #[cfg(test)]
 mod tests;
 

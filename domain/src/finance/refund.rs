@@ -265,6 +265,18 @@ impl Refund {
         self.status
     }
 
+    /// Why money is given back; `None` before it exists.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        self.terms.as_ref().map(|terms| terms.reason)
+    }
+
+    /// Whether no provider can pay it out, so that a person does.
+    #[must_use]
+    pub const fn is_by_hand(&self) -> bool {
+        self.by_hand
+    }
+
     fn late(&self, terms: &Terms, fact: RefundFact, reference: String) -> Vec<RefundEvent> {
         let &Terms { payment, order, amount, .. } = terms;
         let seen = (fact, reference);

@@ -27,6 +27,12 @@ pub struct LedgerAccountId {
 pub struct NotALedgerAccount;
 
 impl LedgerAccountId {
+    /// One whose path is known to be one.
+    pub(crate) fn known(path: String, currency: Currency) -> Self {
+        debug_assert!(is_path(&path), "{path}");
+        Self { path, currency }
+    }
+
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path

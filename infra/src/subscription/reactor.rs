@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use commands::port::Ports;
-use commands::{Actor, Effect, Instruction, Process};
+use commands::{Actor, Effect, EventStore, Follower, Instruction, Process};
 use domain::kernel::{Recorded, Unreadable};
 use futures::future::BoxFuture;
 use sqlx::PgPool;
@@ -36,9 +36,10 @@ const READ: usize = 256;
 /// How often the checkpoint is written while events are answered.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(20);
 
-/// What reacts: purely, or by calling the world.
+/// What reacts: purely, also to what a thing was before, or by calling the world.
 pub enum Reactor {
     Process(Box<dyn Process>),
+    Follower(Box<dyn Follower>),
     Effect(Box<dyn Effect>),
 }
 
@@ -47,12 +48,14 @@ impl Reactor {
     #[must_use]
     pub fn all(ports: &Ports) -> Vec<Self> {
         let processes = commands::process::all().into_iter().map(Self::Process);
-        processes.chain(commands::effect::all(ports).into_iter().map(Self::Effect)).collect()
+        let followers = commands::process::followers().into_iter().map(Self::Follower);
+        processes.chain(followers).chain(commands::effect::all(ports).into_iter().map(Self::Effect)).collect()
     }
 
     fn name(&self) -> &'static str {
         match self {
             Self::Process(process) => process.name(),
+            Self::Follower(follower) => follower.name(),
             Self::Effect(effect) => effect.name(),
         }
     }
@@ -60,6 +63,7 @@ impl Reactor {
     fn actor(&self) -> Actor {
         match self {
             Self::Process(process) => Actor::Process(process.name()),
+            Self::Follower(follower) => Actor::Process(follower.name()),
             Self::Effect(effect) => Actor::Effect(effect.name()),
         }
     }
@@ -67,16 +71,19 @@ impl Reactor {
     fn hears(&self, event: &Recorded) -> bool {
         let heard = match self {
             Self::Process(process) => process.listens_to(),
+            Self::Follower(follower) => &[follower.listens_to()][..],
             Self::Effect(effect) => effect.listens_to(),
         };
         heard.contains(&event.aggregate_type.as_str())
     }
 
-    async fn react(&self, event: &Recorded) -> Result<Vec<Instruction>, Unreadable> {
-        match self {
+    async fn react(&self, store: &EventStore, event: &Recorded) -> commands::Result<Vec<Instruction>> {
+        let told = match self {
             Self::Process(process) => process.react(event),
+            Self::Follower(follower) => return follower.react(store, event).await,
             Self::Effect(effect) => effect.perform(event).await,
-        }
+        };
+        told.map_err(commands::Error::internal)
     }
 
     async fn due(
@@ -87,6 +94,8 @@ impl Reactor {
     ) -> Result<Vec<Instruction>, Unreadable> {
         match self {
             Self::Process(process) => process.due(cause, key, due_at),
+            // What follows things sets no deadlines.
+            Self::Follower(_) => Ok(Vec::new()),
             Self::Effect(effect) => effect.due(cause, key, due_at).await,
         }
     }

@@ -158,8 +158,8 @@ pub struct Asked {
     pub account: LedgerAccountId,
     /// The side that makes it more.
     pub normal: Side,
-    /// Days (UTC), the first and the one after the last.
-    pub days: (Option<NaiveDate>, Option<NaiveDate>),
+    /// Since when the first and the one after the last hold.
+    pub between: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
     pub after: Option<AfterEntry>,
     pub rows: i64,
 }
@@ -190,8 +190,8 @@ pub async fn statement(
         with page as materialized (
             select * from read.ledger_entry
             where workspace_id = $1 and account_id = $2
-              and effective_at >= coalesce($3::date, '-infinity'::date)::timestamp at time zone 'UTC'
-              and effective_at < coalesce($4::date, 'infinity'::date)::timestamp at time zone 'UTC'
+              and effective_at >= coalesce($3, '-infinity'::timestamptz)
+              and effective_at < coalesce($4, 'infinity'::timestamptz)
               and (effective_at, id) > (coalesce($5, '-infinity'::timestamptz), coalesce($6, ''))
             order by effective_at, id limit $7),
         first as (select day, effective_at, id from page order by effective_at, id limit 1),
@@ -206,13 +206,13 @@ pub async fn statement(
         left join (select page.*, (select amount from opening) + sum(debit - credit) over (order by effective_at, id)
                           as balance from page) p on true
         where s.name = 'ledger_entry' order by p.effective_at, p.id";
-    let Asked { account, normal, days, after, rows } = asked;
+    let Asked { account, normal, between, after, rows } = asked;
     let (at, id) = after.map(|after| (after.effective_at, after.id)).unzip();
     let found: Vec<(i64, Option<Json<LedgerEntry>>, Option<i64>)> = sqlx::query_as(SQL)
         .bind(workspace.to_string())
         .bind(account.to_string())
-        .bind(days.0)
-        .bind(days.1)
+        .bind(between.0)
+        .bind(between.1)
         .bind(at)
         .bind(id)
         .bind(rows)

@@ -7,7 +7,6 @@
 //! Sums are kept by quarter of an hour and by UTC day. A day of any time zone is made of them when it is asked for
 //! (`days`): whoever changes the zone sees all days cut anew at once, and nothing is reckoned again.
 
-mod days;
 mod figures;
 
 use chrono::{DateTime, Utc};
@@ -19,8 +18,8 @@ use domain::kernel::{Decider, Recorded, Unreadable};
 use domain::money::{Currency, Money};
 use serde::{Deserialize, Serialize};
 
-pub use self::days::{Grouping, Range, zone};
 pub use self::figures::{DashboardView, are_out_of_range, figures};
+use crate::days;
 use crate::view::{Contribution, RowKey, Total, Touches, Unfoldable, View};
 
 /// One row of `read.dashboard`: an order as far as the figures need it.

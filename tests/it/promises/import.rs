@@ -11,10 +11,17 @@ use std::time::{Duration, Instant};
 use commands::clock::SystemClock;
 use commands::identity::workspace;
 use domain::ids::WorkspaceId;
+use domain::money::{Currency, Money};
 use infra::log::Log;
+use infra::subscription::reactor::Reactor;
 use infra::subscription::{Host, checkpoint};
-use projections::Runtime;
-use projections::intelligence::dashboard::{Dashboard, DashboardView, Grouping, Range, figures, zone};
+use projections::days::{Grouping, Range, zone};
+use projections::finance::invariant::{Invariants, watch};
+use projections::finance::ledger_account::LedgerAccounts;
+use projections::finance::ledger_entry::{LedgerEntries, TrialBalanceSum, trial_balance};
+use projections::finance::ledger_report::profit_and_loss;
+use projections::intelligence::dashboard::{Dashboard, DashboardView, figures};
+use projections::{Projector, Runtime};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tests::chaos::long;
 use tokio_util::sync::CancellationToken;
@@ -108,10 +115,82 @@ impl Books {
         assert_eq!(months, sums.months, "revenue by month");
         let status = &seen.orders_by_status;
         assert_eq!((status.len(), status[0].status.as_str()), (1, "completed"));
+        self.must_be_in_the_ledger(sums).await;
     }
 
-    /// As the platform would show it.
-    async fn dashboard(&self) -> DashboardView {
+    /// One transaction for each order that cost something, from where it was paid to what was sold; and they balance.
+    async fn must_be_in_the_ledger(&self, sums: &Sums) {
+        let posting = |name: &str| name.starts_with("post_");
+        let processes =
+            commands::process::all().into_iter().filter(|of| posting(of.name())).map(Reactor::Process);
+        let reactors = processes.chain(commands::process::followers().into_iter().map(Reactor::Follower));
+        self.reacted(reactors.collect()).await;
+        let views: Vec<Box<dyn Projector>> = vec![
+            Box::new(Runtime::<LedgerAccounts>::default()),
+            Box::new(Runtime::<LedgerEntries>::default()),
+            Box::new(Runtime::<Invariants>::default()),
+        ];
+        self.folded(views).await;
+        let (pool, workspace) = (self.0.store.pool(), self.workspace().await);
+        let last = chrono::NaiveDate::from_ymd_opt(2010, 1, 1).unwrap();
+        let trial = trial_balance(pool, workspace, last, (None, 10)).await.unwrap().value;
+        let usd = |amount| Money::new(amount, Currency::USD);
+        assert_eq!(trial.sums, [TrialBalanceSum { debits: usd(sums.cents), credits: usd(sums.cents) }]);
+        let lines: Vec<_> = trial
+            .lines
+            .iter()
+            .map(|line| (line.account_id.path(), line.debits.amount, line.credits.amount))
+            .collect();
+        assert_eq!(lines, [("bank:main", sums.cents, 0), ("rev:sales", 0, sums.cents)]);
+        for (month, &cents) in &sums.months {
+            let from: chrono::NaiveDate = format!("{month}-01").parse().unwrap();
+            let to = from + chrono::Months::new(1);
+            let range = Range { from, to, zone: zone("America/New_York"), group_by: None, top: 0 };
+            let profit = profit_and_loss(pool, workspace, range).await.unwrap().value;
+            assert_eq!((profit.sums.len(), profit.sums[0].income), (1, usd(cents)), "{month}");
+        }
+        let posted = "select count(*) from events where aggregate_type = 'finance.ledger_transaction'";
+        let free =
+            "select count(*) from events where event_type = 'Confirmed' and payload->>'basis' = 'free'";
+        let count =
+            async |sql: &'static str| -> i64 { sqlx::query_scalar(sql).fetch_one(pool).await.unwrap() };
+        assert_eq!(count(posted).await, sums.orders - count(free).await);
+        let watched = watch(pool).await.unwrap();
+        assert_eq!((watched.broken, watched.unposted), (vec![], 0));
+    }
+
+    /// What follows from the log is done.
+    async fn reacted(&self, reactors: Vec<Reactor>) {
+        let (host, stop) = self.host().await;
+        let names: Vec<&str> =
+            vec!["post_capture_when_money_is_taken", "post_revenue_when_goods_are_handed_over"];
+        let head = self.0.store.head().await.unwrap();
+        let host = tokio::spawn(host.run(vec![], reactors));
+        for name in names {
+            let at =
+                checkpoint::reached(self.0.store.pool(), name, head, Duration::from_secs(600)).await.unwrap();
+            assert!(at >= head, "{name} stopped at {at} of {head}");
+        }
+        stop.cancel();
+        host.await.unwrap().unwrap();
+    }
+
+    /// What the log says is in these read models.
+    async fn folded(&self, views: Vec<Box<dyn Projector>>) {
+        let (host, stop) = self.host().await;
+        let names: Vec<&str> = views.iter().map(|view| view.name()).collect();
+        let host = tokio::spawn(host.run(views, vec![]));
+        let head = self.0.store.head().await.unwrap();
+        for name in names {
+            let at =
+                checkpoint::reached(self.0.store.pool(), name, head, Duration::from_secs(600)).await.unwrap();
+            assert!(at >= head, "{name} stopped at {at} of {head}");
+        }
+        stop.cancel();
+        host.await.unwrap().unwrap();
+    }
+
+    async fn host(&self) -> (Host, CancellationToken) {
         let stop = CancellationToken::new();
         let host = Host {
             log: Log::follow(self.0.store.clone(), stop.clone()).await.unwrap(),
@@ -120,12 +199,13 @@ impl Books {
             lease: Duration::from_secs(3),
             stop: stop.clone(),
         };
-        let host = tokio::spawn(host.run(vec![Box::new(Runtime::<Dashboard>::default())], vec![]));
-        let (pool, head) = (self.0.store.pool(), self.0.store.head().await.unwrap());
-        let at = checkpoint::reached(pool, "dashboard", head, Duration::from_secs(300)).await.unwrap();
-        assert!(at >= head, "the dashboard stopped at {at} of {head}");
-        stop.cancel();
-        host.await.unwrap().unwrap();
+        (host, stop)
+    }
+
+    /// As the platform would show it.
+    async fn dashboard(&self) -> DashboardView {
+        self.folded(vec![Box::new(Runtime::<Dashboard>::default())]).await;
+        let pool = self.0.store.pool();
         let day = |year| chrono::NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
         let range = Range {
             from: day(1990),

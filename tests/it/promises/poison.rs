@@ -118,6 +118,15 @@ pub(super) async fn operator(at: &Premises) -> String {
     key::issue(cx(), "operator", ["platform:operate"], None).await.unwrap().reveal()
 }
 
+/// The processes that hear of orders.
+fn hear_orders() -> Vec<&'static str> {
+    let all = commands::process::all();
+    let hear = all.iter().filter(|process| process.listens_to().contains(&Order::NAME));
+    let followers = commands::process::followers();
+    let follow = followers.iter().filter(|follower| follower.listens_to() == Order::NAME);
+    hear.map(|process| process.name()).chain(follow.map(|follower| follower.name())).collect()
+}
+
 /// How many are parked of a subscription, as the API tells the platform's operator.
 async fn monitored(at: &Premises, operator: &str, subscription: &str) -> i64 {
     let url = format!("http://{}/api/monitoring/subscriptions", at.address);
@@ -206,9 +215,8 @@ async fn an_event_that_no_process_can_read_holds_up_its_stream_only_and_is_answe
     until("the next is confirmed", || confirmed(&at, 2)).await;
 
     poison.mend().await;
-    let all = commands::process::all();
-    for process in all.iter().filter(|process| process.listens_to().contains(&Order::NAME)) {
-        let unparked = mewayz(&at, &["unpark", process.name(), "--wait"]).await;
+    for process in hear_orders() {
+        let unparked = mewayz(&at, &["unpark", process, "--wait"]).await;
         assert!(unparked.status.success(), "{unparked:?}");
     }
     until("the sick one is confirmed", || confirmed(&at, 3)).await;
@@ -237,9 +245,7 @@ async fn a_stream_whose_id_nobody_can_read_is_parked_and_holds_up_no_other() {
     let _react = at.start("react", "");
     let _projector = at.start("project", "");
     until("the other is confirmed", || confirmed(&at, 1)).await;
-    let processes = commands::process::all();
-    let hear = processes.iter().filter(|process| process.listens_to().contains(&Order::NAME));
-    for subscription in hear.map(|process| process.name()).chain(["order", "dashboard"]) {
+    for subscription in hear_orders().into_iter().chain(["order", "dashboard"]) {
         until("it is parked", || async { !parked(&at, subscription).await.is_empty() }).await;
         let told = parked(&at, subscription).await;
         let [(parked, reason)] = told.as_slice() else { panic!("{subscription}: {told:?}") };

@@ -11,6 +11,9 @@ use super::{HISTORY, MANAGE, PLACE};
 use crate::ids::payment_of;
 use crate::{Act, Context, Error, On, Outcome, Refused, Result};
 
+/// What its events say they were asked for by.
+pub(crate) const NAME: &str = "order.record_past";
+
 /// An order as a source knows it; its ids are made from what the source calls it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PastOrder {
@@ -61,7 +64,6 @@ pub async fn record_past(cx: Context, past: PastOrder) -> Result<Outcome> {
         OrderCommand::Deliver { fulfilment },
     ]);
 
-    const NAME: &str = "order.record_past";
     // Most likely new, and nobody will ask for them soon.
     let order_itself = On::<Order>::in_turn(order, NAME, happened).supposed_new().not_kept();
     let paid = vec![PaymentCommand::Record { order, amount, at, reference: None }];

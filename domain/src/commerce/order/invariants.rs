@@ -145,6 +145,21 @@ fn holds(order: &Order) {
         [balance.owed, balance.held, balance.given_back, balance.given_away].iter().all(|f| !f.is_negative())
     );
     assert!(agreed.reservations.values().flatten().all(|held| held.quantity <= 5));
+    in_the_books(order, agreed);
+}
+
+/// No figure is below 0, no more is earned than is sold, and all that is sold once all of it has left.
+fn in_the_books(order: &Order, agreed: &state::Agreed) {
+    let books = order.books().expect("it is placed");
+    let Books { goods, shipping, tax, given_away, owing, unclear } = books;
+    let figures = [goods, shipping, tax, given_away, owing, unclear];
+    assert!(figures.iter().all(|figure| !figure.is_negative()), "{books:?}");
+    let (earned, due) = (goods.amount + shipping.amount + tax.amount, agreed.due().amount);
+    assert!(earned <= due && given_away.amount <= due, "{books:?} of {due}");
+    let units = agreed.units();
+    if units.due() > 0 && units.shipped == units.due() {
+        assert_eq!(earned, due, "{books:?}");
+    }
 }
 
 /// Nothing leaves unpaid, unless it was overridden or is on credit.

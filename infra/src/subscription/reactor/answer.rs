@@ -51,7 +51,19 @@ pub(super) async fn answer(host: &Host, reactor: &Reactor, task: &Task, held: bo
 
 /// Answers one event: its instructions, in their order.
 async fn react(host: &Host, reactor: &Reactor, event: &Recorded) -> Result<Vec<Change>, String> {
-    let instructions = reactor.react(event).await.map_err(|e| e.to_string())?;
+    let mut backoff = Backoff::new(PAUSES);
+    let instructions = loop {
+        match reactor.react(host.log.store(), event).await {
+            Ok(instructions) => break instructions,
+            Err(Error::Unavailable(source)) => {
+                standing::failed(host.log.store().pool(), reactor.name(), &Fault::of(&*source)).await;
+                backoff.wait().await;
+            }
+            // What cannot be read says so itself.
+            Err(Error::Internal(source)) => return Err(source.to_string()),
+            Err(error) => return Err(why(&error)),
+        }
+    };
     instruct(host, reactor, event, reactor.name(), instructions).await
 }
 
@@ -130,14 +142,16 @@ async fn instruct(
                 Instruction::Forget { key } => {
                     changes.push(Change::Forget { workspace: cause.workspace.uuid(), key });
                 }
+                Instruction::Errand(errand) => {
+                    let run = || errand.run(context(host, reactor, cause, correlation));
+                    let done = patiently(host, reactor.name(), run).await;
+                    done.map_err(|error| why(&error))?;
+                }
                 Instruction::Act { act, then, fallback } => {
-                    let store = host.log.store().clone();
-                    let mut cx =
-                        Context::internal(store, host.clock.clone(), cause.workspace, reactor.actor());
-                    cx.correlation = correlation;
-                    cx.causation = Some(cause.event_id);
-                    match execute(host, reactor.name(), || cx.identified(id), &*act).await {
-                        Ok(()) => {
+                    let cx = context(host, reactor, cause, correlation);
+                    let acted = async || cx.identified(id).execute_all(&[&*act]).await;
+                    match patiently(host, reactor.name(), acted).await {
+                        Ok(_) => {
                             next = then.map(|then| *then);
                             id = Uuid::new_v5(&id, b"then");
                         }
@@ -162,25 +176,30 @@ async fn instruct(
     Ok(changes)
 }
 
-/// Executes, patiently: what cannot be tried now is tried again, with the same id. Who has lost against others is as
-/// little to blame as who finds no database.
-async fn execute(
-    host: &Host,
-    name: &str,
-    cx: impl Fn() -> Context,
-    act: &dyn commands::Act,
-) -> Result<(), Error> {
+/// What is known of a command that follows from an event.
+fn context(host: &Host, reactor: &Reactor, cause: &Recorded, correlation: Uuid) -> Context {
+    let store = host.log.store().clone();
+    let mut cx = Context::internal(store, host.clock.clone(), cause.workspace, reactor.actor());
+    (cx.correlation, cx.causation) = (correlation, Some(cause.event_id));
+    cx
+}
+
+/// Tries, patiently: what cannot be done now is tried again, a command with the same id. Who has lost against others is
+/// as little to blame as who finds no database.
+async fn patiently<T, F>(host: &Host, name: &str, attempt: impl Fn() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
     let mut backoff = Backoff::new(PAUSES);
     let mut tries = 0;
     loop {
-        match cx().execute_all(&[act]).await {
-            Ok(_) => return Ok(()),
+        match attempt().await {
             Err(Error::Conflict { .. }) => {}
             Err(Error::Unavailable(source)) => {
                 standing::failed(host.log.store().pool(), name, &Fault::of(&*source)).await;
             }
             Err(Error::Internal(_)) if tries + 1 < TRIES => tries += 1,
-            Err(error) => return Err(error),
+            done => return done,
         }
         backoff.wait().await;
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 use utoipa::ToSchema;
 
-use super::days::{Period, Range};
+use crate::days::{Period, Range};
 use crate::reading::Seen;
 
 /// Figures of one period in one currency.

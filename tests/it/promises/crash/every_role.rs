@@ -65,7 +65,10 @@ type Deadline = (String, String, DateTime<Utc>);
 impl House {
     /// Waits until nothing follows any more from what has happened, as long as something moves.
     async fn quiet(&self) {
-        let least = projections::all().len() + commands::process::all().len() + EFFECTS;
+        let least = projections::all().len()
+            + commands::process::all().len()
+            + commands::process::followers().len()
+            + EFFECTS;
         let open = format!(
             "select count(*) filter (where position < (select position from head))
                     + greatest({least} - count(*), 0) + (select count(*) from deadlines where due_at <= now())
@@ -141,7 +144,7 @@ impl House {
                             all.insert((process.name().to_owned(), key), event.recorded_at + after);
                         }
                         Instruction::Forget { key } => _ = all.remove(&(process.name().to_owned(), key)),
-                        Instruction::Act { .. } => {}
+                        Instruction::Act { .. } | Instruction::Errand(_) => {}
                     }
                 }
             }

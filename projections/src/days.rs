@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// How many minutes the sums are of: the finest that any zone needs, and what long ranges are made of.
-pub(super) const QUARTER: i16 = 15;
-pub(super) const DAY: i16 = 24 * 60;
+pub(crate) const QUARTER: i16 = 15;
+pub(crate) const DAY: i16 = 24 * 60;
 
 /// How periods are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -35,7 +35,7 @@ pub struct Range {
 
 /// Some days, from their first moment until the next one's.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Period {
+pub(crate) struct Period {
     pub from: NaiveDate,
     pub starts: DateTime<Utc>,
     pub ends: DateTime<Utc>,
@@ -43,7 +43,7 @@ pub(super) struct Period {
 
 /// Sums of one grain, from a time until another.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Part {
+pub(crate) struct Part {
     pub grain: i16,
     pub starts: DateTime<Utc>,
     pub ends: DateTime<Utc>,
@@ -56,12 +56,12 @@ pub fn zone(name: &str) -> Tz {
 }
 
 impl Range {
-    pub(super) fn whole(self) -> Period {
+    pub(crate) fn whole(self) -> Period {
         self.period(self.from, self.to)
     }
 
     /// Each day, or each month as far as it is asked for.
-    pub(super) fn periods(self, by: Grouping) -> Vec<Period> {
+    pub(crate) fn periods(self, by: Grouping) -> Vec<Period> {
         let next = |from: NaiveDate| match by {
             Grouping::Day => from.checked_add_days(Days::new(1)),
             Grouping::Month => {
@@ -100,7 +100,8 @@ impl Period {
 }
 
 /// The first moment of a day.
-fn begins(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
+#[must_use]
+pub fn begins(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     let midnight = day.and_time(chrono::NaiveTime::MIN);
     // Where clocks are put forward at midnight, the day begins later; a day that was left out is over at once.
     let quarters = (0..=24 * 4).filter_map(|n| midnight.checked_add_signed(TimeDelta::minutes(15 * n)));
@@ -109,7 +110,7 @@ fn begins(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
 }
 
 /// The beginning of the quarter or day that a time is in.
-pub(super) fn floor(at: DateTime<Utc>, grain: i16) -> DateTime<Utc> {
+pub(crate) fn floor(at: DateTime<Utc>, grain: i16) -> DateTime<Utc> {
     let seconds = i64::from(grain) * 60;
     let floor = at.timestamp().div_euclid(seconds) * seconds;
     DateTime::from_timestamp(floor, 0).unwrap_or(at)
