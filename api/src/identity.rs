@@ -1,8 +1,12 @@
 //! Identity: people, and where they act.
 
 mod account;
+mod api_key;
 mod email;
+mod invitation;
+mod membership;
 mod password;
+mod role;
 mod session;
 mod workspace;
 
@@ -13,8 +17,12 @@ use crate::app::App;
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(account::routes())
+        .merge(api_key::routes())
         .merge(email::routes())
+        .merge(invitation::routes())
+        .merge(membership::routes())
         .merge(password::routes())
+        .merge(role::routes())
         .merge(session::routes())
         .merge(workspace::routes())
 }

@@ -87,8 +87,8 @@ pub async fn find(
     Ok(Some(Access { scopes, suspended: !place.is_active(), authenticated_at }))
 }
 
-/// What any of these roles allows.
-async fn scopes(
+/// What any of these roles allows. One that is retired allows nothing.
+pub(crate) async fn scopes(
     store: &EventStore,
     workspace: WorkspaceId,
     roles: &BTreeSet<RoleKey>,

@@ -75,6 +75,8 @@ pub struct Context {
     pub actor: Actor,
     /// What the actor may do; `*` is everything but what must be named.
     pub scopes: Arc<BTreeSet<String>>,
+    /// All that the actor may do, whichever part of it this command uses: nobody hands out more.
+    pub held: Arc<BTreeSet<String>>,
     /// The id of the command: the client's idempotency key made into a UUID, or one of its own.
     pub command_id: Uuid,
     /// SHA-256 of the request; empty for commands whose id already says what they are.
@@ -105,6 +107,7 @@ impl Context {
             workspace,
             actor,
             scopes: EVERY_SCOPE.clone(),
+            held: EVERY_SCOPE.clone(),
             command_id,
             request_hash: Vec::new(),
             key_hash: None,
@@ -126,6 +129,7 @@ impl Context {
             workspace: self.workspace,
             actor: self.actor.clone(),
             scopes: self.scopes.clone(),
+            held: self.held.clone(),
             command_id,
             request_hash: self.request_hash.clone(),
             key_hash: self.key_hash.clone(),
@@ -181,6 +185,17 @@ impl Context {
     /// [`Error::Forbidden`] if the actor lacks the scope.
     pub fn must(&self, scope: &str) -> Result<()> {
         if self.may(scope) { Ok(()) } else { Err(Error::Forbidden(scope.to_owned())) }
+    }
+
+    /// Whether the actor has all of these themselves, as one must who hands them out or takes them away.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] with the first that they lack.
+    pub fn must_hold<'a>(&self, scopes: impl IntoIterator<Item = &'a String>) -> Result<()> {
+        match scopes.into_iter().find(|scope| !allow(&self.held, scope)) {
+            Some(lacking) => Err(Error::Forbidden(lacking.clone())),
+            None => Ok(()),
+        }
     }
 
     /// The same command in another workspace.

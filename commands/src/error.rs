@@ -28,6 +28,9 @@ pub enum Error {
     /// Only a person may do this.
     #[error("only a person who is signed in may do this, and no program")]
     PeopleOnly,
+    /// Its operator has suspended the workspace.
+    #[error("the workspace is suspended: it can be read, and takes no commands until it is resumed")]
+    Suspended,
     /// Who asks has not shown who they are.
     #[error("{0}")]
     Unauthenticated(#[from] NotYou),

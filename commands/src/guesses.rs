@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use domain::ids::WorkspaceId;
 use moka::ops::compute::Op;
 use moka::sync::Cache;
 
@@ -42,6 +43,9 @@ const OF_ALL: Limit = Limit { at_once: 1_000, pause: TimeDelta::milliseconds(100
 const MAILS: Limit = Limit { at_once: 30, pause: TimeDelta::minutes(1) };
 const ALL_MAILS: Limit = Limit { at_once: 1_000, pause: TimeDelta::milliseconds(200) };
 
+/// Invitations that a workspace may have sent.
+const INVITATIONS: Limit = Limit { at_once: 100, pause: TimeDelta::minutes(1) };
+
 /// Counts and known networks that are remembered, at most; and for how long. Each bucket has drained by then.
 const MOST: u64 = 200_000;
 const DRAINED: Duration = Duration::from_secs(2 * 60 * 60);
@@ -55,6 +59,7 @@ enum Of {
     All,
     Mails(Network),
     AllMails,
+    Invitations(WorkspaceId),
 }
 
 /// Counts what came to nothing. Cheap to clone; clones count together.
@@ -104,6 +109,14 @@ impl Guesses {
     /// [`Error::TooMany`].
     pub fn mail(&self, network: Network, now: DateTime<Utc>) -> Result<()> {
         self.take(vec![(Of::Mails(network), MAILS), (Of::AllMails, ALL_MAILS)], now).map(|_| ())
+    }
+
+    /// Lets a workspace have an invitation sent.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`].
+    pub fn invitation(&self, workspace: WorkspaceId, now: DateTime<Utc>) -> Result<()> {
+        self.take(vec![(Of::Invitations(workspace), INVITATIONS), (Of::AllMails, ALL_MAILS)], now).map(|_| ())
     }
 
     /// Somebody has shown otherwise that this account is theirs, coming from there.

@@ -129,6 +129,11 @@ macro_rules! word {
 word!(Locale, is_locale, NotALocale);
 word!(TimeZone, is_time_zone, NotATimeZone);
 
+#[cfg(feature = "schema")]
+crate::schema::published!(Locale, crate::schema::locale());
+#[cfg(feature = "schema")]
+crate::schema::published!(TimeZone, crate::schema::time_zone());
+
 #[cfg(test)]
 mod tests {
     use super::*;

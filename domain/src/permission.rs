@@ -60,6 +60,7 @@ use BuiltIn::{Admin, Auditor, Editor, Integrator, Viewer};
 const GRANTS: &[(&str, &[BuiltIn])] = &[
     ("api_key:manage", &[Admin, Integrator]),
     ("api_key:read", &[Admin, Auditor, Integrator]),
+    ("audit:read", &[Admin, Auditor]),
     ("cart:manage", &[Admin, Editor, Integrator]),
     ("cart:read", &[Admin, Editor, Viewer, Auditor, Integrator]),
     ("dashboard:read", &[Admin, Editor, Viewer, Auditor]),
@@ -119,6 +120,12 @@ pub fn allow(scopes: &BTreeSet<String>, needed: &str) -> bool {
     scopes.contains(needed) || (scopes.contains(ALL) && !RESERVED.contains(&needed))
 }
 
+/// Whether it is what a role can be made of.
+#[must_use]
+pub fn is_grantable(scope: &str) -> bool {
+    scope != OWNERS_ONLY && all_scopes().any(|known| known == scope)
+}
+
 /// Whether a text has the form of a scope.
 #[must_use]
 pub fn is_scope(text: &str) -> bool {
@@ -162,6 +169,9 @@ impl From<RoleKey> for String {
         role.to_string()
     }
 }
+
+#[cfg(feature = "schema")]
+crate::schema::published!(RoleKey, crate::schema::role());
 
 #[cfg(test)]
 mod tests {

@@ -66,6 +66,39 @@ pub(crate) fn stock_id() -> Object {
         .build()
 }
 
+/// A role, built in or of the workspace's own.
+pub(crate) fn role() -> Object {
+    text()
+        .pattern(Some("^(owner|admin|editor|viewer|auditor|integrator|role_[0-7][0-9a-hjkmnp-tv-z]{25})$"))
+        .examples([json!("editor")])
+        .build()
+}
+
+/// A language, and perhaps a script and a region.
+pub(crate) fn locale() -> Object {
+    text()
+        .pattern(Some("^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$"))
+        .examples([json!("en")])
+        .build()
+}
+
+/// A time zone of the IANA database.
+pub(crate) fn time_zone() -> Object {
+    text()
+        .pattern(Some("^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z][A-Za-z0-9_+-]*)*$"))
+        .max_length(Some(64))
+        .examples([json!("Europe/Berlin")])
+        .build()
+}
+
+/// A network, by an address and how many of its bits count.
+pub(crate) fn network() -> Object {
+    text()
+        .pattern(Some("^[0-9A-Fa-f.:]{2,39}(/(0|[1-9][0-9]{0,2}))?$"))
+        .examples([json!("192.0.2.0/24")])
+        .build()
+}
+
 /// An account of the ledger.
 pub(crate) fn ledger_account() -> Object {
     text()

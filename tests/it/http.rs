@@ -4,7 +4,7 @@ mod bodies;
 mod commands;
 mod conditional;
 mod connections;
-mod document;
+pub mod document;
 mod jar;
 mod keys;
 mod logs;

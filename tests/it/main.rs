@@ -14,9 +14,14 @@ mod finance {
 }
 mod http;
 mod identity {
+    mod access;
     mod auth;
+    mod invitations;
+    mod keys;
+    mod members;
     mod people;
     mod vault;
+    mod workspaces;
 }
 mod intelligence {
     mod dashboard;

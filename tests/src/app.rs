@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use commands::clock::{Clock, ManualClock};
 use commands::effect::identity::discard_credential_when_replaced::DiscardCredentialWhenReplaced;
+use commands::effect::identity::mail_invitation_when_sent::MailInvitationWhenSent;
 use commands::effect::identity::mail_link_when_asked::MailLinkWhenAsked;
 use commands::guesses::Guesses;
 use commands::identity::denial::Denials;
@@ -55,6 +56,8 @@ const BEAT: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// When tests begin, unless they move the clock: the first moment of 2026.
 const BEGINNING: i64 = 1_767_225_600;
+/// Where people reach the platform.
+const SITE: &str = "https://mewayz.example";
 /// What the gateway signs its webhooks with.
 pub const SECRET: &str = "whsec_test";
 
@@ -117,6 +120,35 @@ impl PeoplesPorts {
         };
         Self { store, clock, door, credentials, mailer: Arc::default() }
     }
+
+    /// What is mailed to people.
+    fn mail(&self) -> Vec<Reactor> {
+        let links = MailLinkWhenAsked {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            door: self.door.clone(),
+            mailer: self.mailer.clone(),
+            notes: Arc::new(FakeHandOvers::default()),
+            site: SITE.to_owned(),
+        };
+        let invitations = MailInvitationWhenSent {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            door: self.door.clone(),
+            mailer: self.mailer.clone(),
+            notes: Arc::new(FakeHandOvers::default()),
+            site: SITE.to_owned(),
+        };
+        vec![Reactor::Effect(Box::new(invitations)), Reactor::Effect(Box::new(links))]
+    }
+}
+
+impl Gateway {
+    fn ports(&self) -> Ports {
+        let address = format!("http://{}", self.address);
+        let client = GatewayClient::new(&address, Duration::from_secs(10)).expect("an address");
+        Ports { payment: Arc::new(client), ..fakes() }
+    }
 }
 
 /// Ports to nobody: fakes, each in memory.
@@ -148,19 +180,29 @@ impl TestApp {
     /// The same, with answers on this beat where they must not tell anything by their time.
     pub async fn with_people_on(beat: Duration) -> Self {
         let ground = Ground { beat, ..Ground::prepare().await };
-        let mails = |people: &PeoplesPorts| {
+        Self::on(ground, fakes(), None, |people| {
             let discards = DiscardCredentialWhenReplaced { credentials: people.door.credentials.clone() };
-            let mails = MailLinkWhenAsked {
-                store: people.store.clone(),
-                clock: people.clock.clone(),
-                door: people.door.clone(),
-                mailer: people.mailer.clone(),
-                notes: Arc::new(FakeHandOvers::default()),
-                site: "https://mewayz.example".to_owned(),
-            };
-            vec![Reactor::Effect(Box::new(discards)), Reactor::Effect(Box::new(mails))]
-        };
-        Self::on(ground, fakes(), None, mails).await
+            let mut reactors = people.mail();
+            reactors.push(Reactor::Effect(Box::new(discards)));
+            reactors
+        })
+        .await
+    }
+
+    /// With all of it: people and their mail, processes and effects, and a gateway to which nothing bad happens.
+    ///
+    /// # Panics
+    /// If it cannot start.
+    pub async fn with_people_and_gateway() -> Self {
+        let ground = Ground::prepare().await;
+        let gateway = ground.gateway(0, Profile::NONE).await;
+        let ports = gateway.ports();
+        let mut reactors = Reactor::all(&ports);
+        Self::on(ground, ports, Some(gateway), |people| {
+            reactors.extend(people.mail());
+            reactors
+        })
+        .await
     }
 
     /// With all read models, and one more capability: its table, its view, its routes.
@@ -188,13 +230,7 @@ impl TestApp {
     pub async fn with_faulty_gateway(seed: u64, faults: Profile) -> Self {
         let ground = Ground::prepare().await;
         let gateway = ground.gateway(seed, faults).await;
-        let address = format!("http://{}", gateway.address);
-        let client = GatewayClient::new(&address, Duration::from_secs(10)).expect("an address");
-        let ports = Ports {
-            payment: Arc::new(client),
-            vault: Arc::new(FakeVault::default()),
-            credentials: Arc::new(FakeCredentials::default()),
-        };
+        let ports = gateway.ports();
         let reactors = Reactor::all(&ports);
         Self::on(ground, ports, Some(gateway), |_| reactors).await
     }
@@ -228,7 +264,7 @@ impl TestApp {
             freshness: checkpoints.clone(),
             subscriptions: checkpoints,
             webhook_secret: SECRET.to_owned(),
-            ..Parts::over(store.clone(), clock.clone(), Arc::new(keys.clone()), ports)
+            ..Parts::over(store.clone(), clock.clone(), Arc::new(keys.clone().over(store.clone())), ports)
         });
         tokio::spawn(watch(log.clone(), stop.clone()));
         let PeoplesPorts { door, credentials, mailer, .. } = people;

@@ -40,9 +40,10 @@ pub fn token_in(mail: &Message) -> String {
 /// If that is refused.
 pub async fn sign_up(app: &TestApp, email: &str) {
     let visitor = visitor(app);
+    let had = app.mailer.arrived().into_iter().filter(|mail| mail.to == email).count();
     let registered = visitor.post("/api/auth/register", json!({"email": email})).await;
     assert_eq!((registered.status, registered.body.as_str()), (202, ""));
-    let token = token_in(&mails(app, email, 1).await[0]);
+    let token = token_in(&mails(app, email, had + 1).await[had]);
     let verified = visitor.post("/api/auth/verify", json!({"token": token, "password": SECRET})).await;
     assert_eq!(verified.status, 200, "{verified:?}");
 }
@@ -82,4 +83,33 @@ pub async fn switched(person: &Client, workspace: &str) -> Client {
 #[must_use]
 pub fn text(value: &Value, field: &str) -> String {
     value[field].as_str().unwrap_or_else(|| panic!("{field}: {value}")).to_owned()
+}
+
+/// Somebody who was asked into a workspace by mail, in these roles, and acts there; and their account.
+///
+/// # Panics
+/// If they do not come in.
+pub async fn member(
+    app: &TestApp,
+    owner: &Client,
+    workspace: &str,
+    email: &str,
+    roles: &[&str],
+) -> (Client, String) {
+    let (person, tokens) = person(app, email).await;
+    let token = invited(app, owner, workspace, email, roles).await;
+    let accepted = person.post("/api/workspaces/invitations/accept", json!({"token": token})).await;
+    assert_eq!(accepted.status, 200, "{accepted:?}");
+    (switched(&person, workspace).await, text(&tokens, "account"))
+}
+
+/// Asks somebody in who has an address, and answers the token that they were mailed.
+///
+/// # Panics
+/// If that is refused.
+pub async fn invited(app: &TestApp, by: &Client, workspace: &str, email: &str, roles: &[&str]) -> String {
+    let had = app.mailer.arrived().into_iter().filter(|mail| mail.to == email).count();
+    let path = format!("/api/workspaces/{workspace}/invitations");
+    by.create(&path, json!({"email": email, "roles": roles})).await;
+    token_in(&mails(app, email, had + 1).await[had])
 }

@@ -2,6 +2,8 @@
 //!
 //! A command's answer is rendered in one place and pinned: a repeat gets the same bytes, for ever.
 
+pub mod issued;
+
 use std::collections::BTreeMap;
 
 use axum::Json;
@@ -169,9 +171,10 @@ impl IntoResponses for Done {
     }
 }
 
-/// The schema that all of these refer to.
-pub(crate) fn outcome_schema() -> (String, RefOr<utoipa::openapi::Schema>) {
-    (Answer::name().into_owned(), Answer::schema())
+/// The schemas that all of these refer to.
+pub(crate) fn outcome_schemas() -> [(String, RefOr<utoipa::openapi::Schema>); 2] {
+    let issued = (issued::IssuedKey::name().into_owned(), issued::IssuedKey::schema());
+    [(Answer::name().into_owned(), Answer::schema()), issued]
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
     TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
@@ -24,7 +24,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::extract::{IDEMPOTENCY_KEY, RequestId};
+use crate::extract::{IDEMPOTENCY_KEY, RequestId, denied};
 use crate::problem::Problem;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -67,6 +67,7 @@ async fn answer(app: &App, request: Request, next: Next) -> Response {
         return problem.into_response();
     }
     let limits = &app.limits;
+    let shown = request.headers().get(AUTHORIZATION).cloned();
     let work = async {
         let _turn = if request.headers().contains_key(IDEMPOTENCY_KEY) {
             match app.turns.wait(request.headers(), limits.repeat_time).await {
@@ -76,7 +77,11 @@ async fn answer(app: &App, request: Request, next: Next) -> Response {
         } else {
             None
         };
-        next.run(request).await
+        let response = next.run(request).await;
+        if let Some(scope) = response.extensions().get().and_then(Problem::lacking) {
+            denied(app, shown.as_ref(), scope).await;
+        }
+        response
     };
     // What a panic leaves half done is the request's own: the store's writes are whole or not at all.
     match tokio::time::timeout(limits.request_time, AssertUnwindSafe(work).catch_unwind()).await {

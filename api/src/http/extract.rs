@@ -11,8 +11,8 @@ mod query;
 
 pub use body::NoBody;
 pub(crate) use body::read as read_body;
-pub use command::{Command, Creation};
-pub(crate) use context::context;
+pub use command::{Command, Creation, PersonalCreation, SteppedUpCommand, SteppedUpCreation};
+pub(crate) use context::{comer, denied};
 pub use path::{Id, Path};
 pub use person::{Device, Peer, Person, PersonCommand, PersonCreation, SteppedUp, Visit};
 pub use query::{List, NoFilter, Query, Show};

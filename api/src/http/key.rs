@@ -5,6 +5,7 @@
 //! Only the secret's SHA-256 is known here.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +14,10 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
-use commands::Context;
-use commands::identity::api_key;
-use domain::identity::api_key::Terms;
+use commands::identity::{api_key, workspace};
+use commands::{Context, EventStore};
+use domain::identity::api_key::{ApiKey, Terms};
+use domain::identity::workspace::Workspace;
 use domain::ids::{ApiKeyId, WorkspaceId};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -23,7 +25,7 @@ use uuid::Uuid;
 
 /// How long a key is believed to be as it was last seen: a revoked one, or one of a workspace that was suspended, is
 /// refused everywhere soon after.
-const REMEMBERED: Duration = Duration::from_secs(2);
+const REMEMBERED: Duration = Duration::from_secs(1);
 /// How many keys are remembered.
 const MOST_REMEMBERED: u64 = 10_000;
 /// What every key begins with, and no token.
@@ -50,6 +52,12 @@ impl ShownKey {
     #[must_use]
     pub fn mint(workspace: WorkspaceId, id: ApiKeyId) -> Self {
         Self { workspace, id, secret: URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()) }
+    }
+
+    /// A key whose secret is made of what is known again (`commands::identity::api_key::secret`).
+    #[must_use]
+    pub fn made_of(workspace: WorkspaceId, id: ApiKeyId, known: &str) -> Self {
+        Self { workspace, id, secret: URL_SAFE_NO_PAD.encode(Sha256::digest(known)) }
     }
 
     /// SHA-256 of the secret, in lower-case hexadecimal digits: what is stored.
@@ -119,23 +127,29 @@ pub async fn issue(
 }
 
 /// A key as the platform knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Key {
     pub scopes: Arc<BTreeSet<String>>,
-    /// SHA-256 of the secret, in lower-case hexadecimal digits.
-    pub secret_hash: String,
-    pub expires_at: Option<DateTime<Utc>>,
-    pub revoked: bool,
+    known: Arc<ApiKey>,
     /// Whether its workspace takes no commands.
     pub suspended: bool,
 }
 
 impl Key {
-    /// Whether this is the key that is shown, and may be used.
+    /// A key that was issued; none if it never was.
     #[must_use]
-    pub fn admits(&self, shown: &ShownKey, now: DateTime<Utc>) -> bool {
-        let same = self.secret_hash.as_bytes().ct_eq(shown.secret_hash().as_bytes());
-        bool::from(same) && !self.revoked && self.expires_at.is_none_or(|end| now < end)
+    pub fn of(known: Arc<ApiKey>, suspended: bool) -> Option<Self> {
+        let scopes = Arc::new(known.terms()?.scopes.clone());
+        Some(Self { scopes, known, suspended })
+    }
+
+    /// Whether this is the key that is shown, and may be used, and from there.
+    #[must_use]
+    pub fn admits(&self, shown: &ShownKey, from: IpAddr, now: DateTime<Utc>) -> bool {
+        let hash = shown.secret_hash();
+        let is_it = |known: &str| bool::from(known.as_bytes().ct_eq(hash.as_bytes()));
+        let secret = self.known.secret_hashes(now).fold(false, |found, known| found | is_it(known));
+        secret && self.known.usable(now).is_some_and(|terms| terms.admit(from))
     }
 }
 
@@ -144,6 +158,27 @@ impl Key {
 pub trait KeyRing: Send + Sync + 'static {
     /// A key of a workspace, as it is now.
     async fn find(&self, workspace: WorkspaceId, id: ApiKeyId) -> commands::Result<Option<Key>>;
+}
+
+/// Keys, as their streams and those of their workspaces say. While the log is heard, what was read once is not asked
+/// for again: the log tells what became of it.
+pub struct Logged {
+    pub store: EventStore,
+    pub is_heard: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+#[async_trait]
+impl KeyRing for Logged {
+    async fn find(&self, workspace: WorkspaceId, id: ApiKeyId) -> commands::Result<Option<Key>> {
+        if (self.is_heard)() {
+            let known = self.store.load::<ApiKey>(workspace, &id).await?.state;
+            let holder = self.store.load::<Workspace>(workspace, &workspace).await?.state;
+            return Ok(Key::of(known, holder.is_suspended()));
+        }
+        let Some(known) = api_key::find(&self.store, workspace, id).await? else { return Ok(None) };
+        let holder = workspace::find(&self.store, workspace).await?;
+        Ok(Key::of(Arc::new(known.key), holder.is_some_and(|holder| holder.suspended.is_some())))
+    }
 }
 
 /// A ring that remembers for a moment what another one knows.
@@ -174,23 +209,33 @@ impl<R: KeyRing> KeyRing for Remembering<R> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use domain::identity::api_key::ApiKeyEvent;
+    use domain::kernel::Decider;
+
     use super::*;
 
     fn minted() -> ShownKey {
         ShownKey::mint(WorkspaceId::from_uuid(Uuid::from_u128(7)), ApiKeyId::from_uuid(Uuid::from_u128(9)))
     }
 
-    fn known(shown: &ShownKey) -> Key {
-        Key {
-            scopes: Arc::default(),
-            secret_hash: shown.secret_hash(),
-            expires_at: None,
-            revoked: false,
-            suspended: false,
-        }
+    fn issued(shown: &ShownKey, networks: &[&str]) -> ApiKeyEvent {
+        let networks = networks.iter().map(|network| network.parse().unwrap()).collect();
+        let (name, scopes, secret_hash) = ("shop".into(), BTreeSet::default(), shown.secret_hash());
+        ApiKeyEvent::Issued(Terms { name, scopes, secret_hash, expires_at: Some(END), networks })
+    }
+
+    fn key<const N: usize>(events: [ApiKeyEvent; N]) -> Key {
+        let mut known = ApiKey::default();
+        events.into_iter().for_each(|event| known.evolve(event));
+        Key::of(Arc::new(known), false).unwrap()
     }
 
     const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+    const LATER: DateTime<Utc> = DateTime::from_timestamp(60, 0).unwrap();
+    const END: DateTime<Utc> = DateTime::from_timestamp(120, 0).unwrap();
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
     #[test]
     fn comes_back_as_it_was_shown() {
@@ -214,10 +259,39 @@ mod tests {
     #[test]
     fn admits_its_secret_until_it_is_revoked_or_expires() {
         let shown = minted();
-        let key = known(&shown);
-        assert!(key.admits(&shown, NOW));
-        assert!(!key.admits(&minted(), NOW));
-        assert!(!Key { revoked: true, ..key.clone() }.admits(&shown, NOW));
-        assert!(!Key { expires_at: Some(NOW), ..key }.admits(&shown, NOW));
+        let good = key([issued(&shown, &[])]);
+        assert!(good.admits(&shown, HERE, NOW));
+        assert!(!good.admits(&minted(), HERE, NOW));
+        assert!(!good.admits(&shown, HERE, END));
+        assert!(!key([issued(&shown, &[]), ApiKeyEvent::Revoked]).admits(&shown, HERE, NOW));
+        assert_eq!(Key::of(Arc::default(), false), None);
+    }
+
+    #[test]
+    fn admits_its_last_secret_for_a_while_beside_the_present_one() {
+        let (last, present) = (minted(), minted());
+        let rotated = ApiKeyEvent::Rotated { secret_hash: present.secret_hash(), kept_until: LATER };
+        let key = key([issued(&last, &[]), rotated]);
+        assert!(key.admits(&last, HERE, NOW) && key.admits(&present, HERE, NOW));
+        assert!(!key.admits(&last, HERE, LATER) && key.admits(&present, HERE, LATER));
+        assert!(!key.admits(&present, HERE, END));
+    }
+
+    #[test]
+    fn admits_from_its_networks_only_if_it_has_any() {
+        let shown = minted();
+        assert!(key([issued(&shown, &["192.0.2.0/24"])]).admits(&shown, HERE, NOW));
+        assert!(!key([issued(&shown, &["192.0.3.0/24", "2001:db8::/32"])]).admits(&shown, HERE, NOW));
+    }
+
+    #[test]
+    fn a_secret_that_is_made_of_what_is_known_is_made_again() {
+        let of = |known| {
+            let (workspace, id) = (minted().workspace, minted().id);
+            ShownKey::made_of(workspace, id, known)
+        };
+        assert_eq!(of("a"), of("a"));
+        assert_ne!(of("a"), of("b"));
+        assert_eq!(of("a").reveal().parse(), Ok(of("a")));
     }
 }

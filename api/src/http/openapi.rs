@@ -14,7 +14,7 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use crate::answer::outcome_schema;
+use crate::answer::outcome_schemas;
 use crate::problem::{FieldError, ProblemBody};
 
 /// The name of the key's security scheme.
@@ -56,7 +56,8 @@ pub fn completed(mut document: OpenApi) -> OpenApi {
         ))
         .build();
     let components = document.components.get_or_insert_default();
-    for (name, schema) in [outcome_schema(), of::<ProblemBody>(), of::<FieldError>()] {
+    let shared = [of::<ProblemBody>(), of::<FieldError>()];
+    for (name, schema) in outcome_schemas().into_iter().chain(shared) {
         components.schemas.insert(name, schema);
     }
     let bearer = HttpBuilder::new()

@@ -83,6 +83,10 @@ pub struct ProblemBody {
     #[serde(skip)]
     #[schema(ignore)]
     remembered: bool,
+    /// The scope that whoever asked lacks.
+    #[serde(skip)]
+    #[schema(ignore)]
+    lacking: Option<String>,
 }
 
 /// One thing that is wrong with what was sent.
@@ -135,7 +139,13 @@ impl Problem {
             request_id: None,
             headers: HeaderMap::new(),
             remembered: false,
+            lacking: None,
         }))
+    }
+
+    /// The scope that whoever asked lacks, if that is the problem.
+    pub(crate) fn lacking(&self) -> Option<&str> {
+        self.0.lacking.as_deref()
     }
 
     /// The problem of an answer that says nothing but its status.
@@ -366,8 +376,13 @@ impl From<Error> for Problem {
             Error::KeyReused => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused").saying(detail)
             }
-            Error::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "forbidden").saying(detail),
+            Error::Forbidden(scope) => {
+                let mut problem = Self::new(StatusCode::FORBIDDEN, "forbidden").saying(detail);
+                problem.0.lacking = Some(scope);
+                problem
+            }
             Error::PeopleOnly => Self::new(StatusCode::FORBIDDEN, "people-only").saying(detail),
+            Error::Suspended => Self::suspended(),
             Error::Unauthenticated(NotYou::Password) => {
                 Self::new(StatusCode::FORBIDDEN, "password-wrong").saying(detail)
             }

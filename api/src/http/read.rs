@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::answer::Shown;
 use crate::app::App;
-use crate::extract::context;
+use crate::extract::comer;
 use crate::fresh::MinPosition;
 use crate::history::{Happened, happened};
 use crate::page::{ListId, Page, Paging};
@@ -25,8 +25,7 @@ impl FromRequestParts<App> for Read {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let (cx, _) = context(parts, app).await?;
-        Ok(Self { app: app.clone(), cx })
+        Ok(Self { app: app.clone(), cx: comer(parts, app).await?.cx })
     }
 }
 

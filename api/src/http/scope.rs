@@ -45,6 +45,7 @@ pub(crate) fn narrow(cx: &mut Context, of_route: &Extensions) -> Result<(), NotN
     if let Some(lacking) = needed.iter().find(|scope| !cx.may(scope)) {
         return Err(NotNarrowed::Lacks(lacking));
     }
+    cx.held = cx.scopes.clone();
     let published = optional.iter().filter(|scope| cx.may(scope)).chain(needed.iter());
     let scopes: BTreeSet<String> = published.map(|scope| (*scope).to_owned()).collect();
     cx.scopes = Arc::new(scopes);

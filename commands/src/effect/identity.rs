@@ -2,6 +2,7 @@
 
 pub mod destroy_keys_when_subject_is_erased;
 pub mod discard_credential_when_replaced;
+pub mod mail_invitation_when_sent;
 pub mod mail_link_when_asked;
 
 use crate::effect::Effect;

@@ -1,25 +1,35 @@
 //! Acting on workspaces.
 
-use domain::identity::membership::{Membership, MembershipCommand};
-use domain::identity::workspace::{Workspace, WorkspaceCommand, WorkspaceEvent};
-use domain::ids::WorkspaceId;
-use domain::kernel::Unreadable;
+use std::collections::BTreeSet;
+
+use domain::identity::membership::{Membership, MembershipCommand, MembershipRefusal};
+pub use domain::identity::workspace::PLATFORM;
+use domain::identity::workspace::{Settings, TwoFactorOf, Workspace, WorkspaceCommand, WorkspaceEvent};
+use domain::ids::{AccountId, WorkspaceId};
+use domain::kernel::{Decider, Unreadable};
 use domain::locale::TimeZone;
+use domain::permission::{OWNERS_ONLY, RoleKey};
 use tracing::instrument;
 use uuid::Uuid;
 
 use crate::act::On;
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::{Error, Refused, Result};
+use crate::facts::Facts;
 use crate::store::{EventStore, Outcome};
 
 /// Workspaces are the platform's to make and to suspend.
-pub(crate) const OPERATE: &str = "platform:operate";
+pub const OPERATE: &str = "platform:operate";
+/// Its name, its settings, and whom it asks for a second factor.
+pub const MANAGE: &str = "workspace:manage";
+/// Looking at it.
+pub const READ: &str = "workspace:read";
+/// Handing it over to another member.
+pub const HAND_OVER: &str = OWNERS_ONLY;
+/// What has happened to a workspace and to who may act in it.
+pub const AUDIT: &str = "audit:read";
 /// Events of a workspace that are read at once.
 const PAGE: i64 = 1_000;
-
-/// The workspace of the platform itself: keys of it may operate the platform.
-pub const PLATFORM: WorkspaceId = WorkspaceId::from_uuid(Uuid::from_u128(1));
 
 /// Creates the context's workspace: its stream is its own first.
 #[instrument(name = "workspace.create", skip_all, fields(workspace.id = %cx.workspace))]
@@ -40,6 +50,91 @@ pub async fn found(cx: Context, name: &str) -> Result<Outcome> {
             &On::<Membership>::new(owner, MembershipCommand::Own).supposed_new(),
         ])
         .await
+}
+
+/// Calls the context's workspace by another name.
+///
+/// # Errors
+/// Any of [`Error`].
+#[instrument(name = "workspace.rename", skip_all, fields(workspace.id = %cx.workspace))]
+pub async fn rename(cx: Context, name: &str) -> Result<Outcome> {
+    manage(cx, WorkspaceCommand::Rename { name: name.to_owned() }).await
+}
+
+/// Settles how it reckons and reads.
+///
+/// # Errors
+/// Any of [`Error`].
+#[instrument(name = "workspace.settle", skip_all, fields(workspace.id = %cx.workspace))]
+pub async fn settle(cx: Context, settings: Settings) -> Result<Outcome> {
+    manage(cx, WorkspaceCommand::Settle(settings)).await
+}
+
+/// Asks for a second factor of these members.
+///
+/// # Errors
+/// Any of [`Error`].
+#[instrument(name = "workspace.require_two_factor", skip_all, fields(workspace.id = %cx.workspace))]
+pub async fn require_two_factor(cx: Context, of: TwoFactorOf) -> Result<Outcome> {
+    manage(cx, WorkspaceCommand::RequireTwoFactor { of }).await
+}
+
+async fn manage(cx: Context, command: WorkspaceCommand) -> Result<Outcome> {
+    cx.must(MANAGE)?;
+    let own = cx.workspace;
+    cx.execute::<Workspace>(own, command).await
+}
+
+/// The owner hands it over to another member, and is an admin from then on.
+///
+/// # Errors
+/// Any of [`Error`].
+#[instrument(name = "workspace.hand_over", skip_all, fields(workspace.id = %cx.workspace, account.id = %to))]
+pub async fn hand_over(cx: Context, to: AccountId) -> Result<Outcome> {
+    cx.must(HAND_OVER)?;
+    let from = cx.account()?;
+    cx.execute_from(|facts| async move {
+        let refused = |no: MembershipRefusal| Err(Error::Refused(Refused::by(Membership::NAME, &no)));
+        let heir = facts.load::<Membership>(&to).await?;
+        if !facts.load::<Membership>(&from).await?.state.is_owner() {
+            return refused(MembershipRefusal::NotOwner);
+        }
+        if heir.state.roles().is_none() {
+            return refused(MembershipRefusal::Unknown);
+        }
+        let own = On::<Workspace>::new(facts.workspace, WorkspaceCommand::HandOver { to }).boxed();
+        if to == from {
+            return Ok(vec![own]);
+        }
+        let admin = MembershipCommand::HandOver { roles: BTreeSet::from([RoleKey::ADMIN]) };
+        Ok(vec![
+            own,
+            On::<Membership>::new(from, admin).boxed(),
+            On::<Membership>::new(to, MembershipCommand::Own).at(heir.version).boxed(),
+        ])
+    })
+    .await
+}
+
+/// Takes no more commands for a workspace, or takes them again: what the platform's own keys may.
+///
+/// # Errors
+/// Any of [`Error`].
+#[instrument(name = "workspace.operate", skip_all, fields(workspace.id = %workspace))]
+pub async fn operate(cx: Context, workspace: WorkspaceId, command: WorkspaceCommand) -> Result<Outcome> {
+    if cx.workspace != PLATFORM {
+        return Err(Error::Forbidden(OPERATE.to_owned()));
+    }
+    act(cx.elsewhere(workspace), command).await
+}
+
+/// While it is suspended it takes no commands, whoever asks.
+///
+/// # Errors
+/// [`Error::Suspended`].
+pub(crate) async fn must_be_active(facts: &Facts) -> Result<()> {
+    let own = facts.load::<Workspace>(&facts.workspace).await?;
+    if own.state.is_suspended() { Err(Error::Suspended) } else { Ok(()) }
 }
 
 /// Takes no more commands for the context's workspace.

@@ -126,6 +126,12 @@ impl ApiKey {
         terms.expires_at.is_none_or(|end| at < end).then_some(terms)
     }
 
+    /// What it was issued with, and the hash of its present secret, whether it may be used or not.
+    #[must_use]
+    pub const fn terms(&self) -> Option<&Terms> {
+        self.terms.as_ref()
+    }
+
     /// The hashes of the secrets that are good at this time: one or two, none if it may not be used.
     pub fn secret_hashes(&self, at: DateTime<Utc>) -> impl Iterator<Item = &str> {
         let present = self.usable(at).map(|terms| terms.secret_hash.as_str());
@@ -263,6 +269,9 @@ impl From<Network> for String {
         network.to_string()
     }
 }
+
+#[cfg(feature = "schema")]
+crate::schema::published!(Network, crate::schema::network());
 
 impl Event for ApiKeyEvent {}
 

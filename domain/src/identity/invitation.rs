@@ -49,6 +49,8 @@ pub enum InvitationCommand {
     /// Take it; the token was shown.
     Accept {
         account: AccountId,
+        /// Whether the account's address is the one that it went to.
+        addressed: bool,
         at: DateTime<Utc>,
     },
     /// Turn it down; the token was shown.
@@ -81,6 +83,8 @@ pub enum InvitationRefusal {
     Gone,
     #[error("the invitation was accepted; remove the member instead")]
     Accepted,
+    #[error("the invitation went to another address; sign in with that one, or have yours invited")]
+    AnotherAddress,
     #[error("an invitation offers 1 to {MAX_ROLES} roles, and not that of the owner")]
     BadRoles,
 }
@@ -94,6 +98,7 @@ pub struct Invitation {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Sent {
+    address: Pii<Address>,
     offer: Offer,
     expires_at: DateTime<Utc>,
 }
@@ -107,6 +112,18 @@ enum End {
 }
 
 impl Invitation {
+    /// Where it went.
+    #[must_use]
+    pub fn address(&self) -> Option<&Pii<Address>> {
+        self.sent.as_ref().map(|sent| &sent.address)
+    }
+
+    /// Whether it may be answered at this time.
+    #[must_use]
+    pub fn is_open(&self, at: DateTime<Utc>) -> bool {
+        self.end.is_none() && self.sent.as_ref().is_some_and(|sent| at < sent.expires_at)
+    }
+
     /// What it offers.
     #[must_use]
     pub fn offer(&self) -> Option<&Offer> {
@@ -153,6 +170,7 @@ impl Decider for Invitation {
             (Some(_), _) => Err(No::Gone),
 
             (None, C::Accept { at, .. } | C::Decline { at }) if at >= sent.expires_at => Err(No::Gone),
+            (None, C::Accept { addressed: false, .. }) => Err(No::AnotherAddress),
             (None, C::Accept { account, .. }) => Ok(vec![E::Accepted { account }]),
             (None, C::Decline { .. }) => Ok(vec![E::Declined]),
             (None, C::Revoke) => Ok(vec![E::Revoked]),
@@ -161,7 +179,9 @@ impl Decider for Invitation {
 
     fn evolve(&mut self, event: InvitationEvent) {
         match event {
-            InvitationEvent::Sent { offer, expires_at, .. } => self.sent = Some(Sent { offer, expires_at }),
+            InvitationEvent::Sent { address, offer, expires_at, .. } => {
+                self.sent = Some(Sent { address, offer, expires_at });
+            }
             InvitationEvent::Accepted { account } => self.end = Some(End::Accepted(account)),
             InvitationEvent::Declined => self.end = Some(End::Declined),
             InvitationEvent::Revoked => self.end = Some(End::Revoked),
@@ -177,7 +197,7 @@ impl Refusal for InvitationRefusal {
             Self::Unknown => Kind::Missing,
             Self::Gone => Kind::Gone,
             Self::BadRoles => Kind::Invalid,
-            Self::AlreadySent | Self::Accepted => Kind::Conflict,
+            Self::AlreadySent | Self::Accepted | Self::AnotherAddress => Kind::Conflict,
         }
     }
 }
@@ -221,7 +241,7 @@ mod tests {
     }
 
     fn accept(account: AccountId, second: i64) -> C {
-        C::Accept { account, at: at(second) }
+        C::Accept { account, addressed: true, at: at(second) }
     }
 
     #[test]
@@ -251,6 +271,24 @@ mod tests {
         let declined = open().and(C::Decline { at: at(1) });
         assert_eq!(declined.when(C::Decline { at: at(1) }), Ok(vec![]));
         assert_eq!(declined.when(accept(ANN, 1)), Err(No::Gone));
+    }
+
+    #[test]
+    fn is_for_whoever_has_the_address_that_it_went_to() {
+        let anothers = |second| C::Accept { account: BEN, addressed: false, at: at(second) };
+        assert_eq!(open().when(anothers(1)), Err(No::AnotherAddress));
+        assert_eq!(open().when(anothers(WEEK)), Err(No::Gone));
+        assert_eq!(No::AnotherAddress.kind(), Kind::Conflict);
+    }
+
+    #[test]
+    fn is_open_until_it_is_answered_taken_back_or_expires() {
+        assert!(open().0.is_open(at(WEEK - 1)) && !open().0.is_open(at(WEEK)));
+        assert!(!given::<Invitation>([]).0.is_open(at(0)));
+        for end in [accept(ANN, 1), C::Decline { at: at(1) }, C::Revoke] {
+            assert!(!open().and(end).0.is_open(at(1)));
+        }
+        assert_eq!(open().0.address(), Some(&Pii::new(TEXT.parse().unwrap())));
     }
 
     #[test]

@@ -10,8 +10,9 @@ use strum::AsRefStr;
 
 use crate::ids::RoleId;
 use crate::kernel::{Decider, Event, Kind, Refusal};
-use crate::permission::{OWNERS_ONLY, all_scopes};
+use crate::permission::is_grantable;
 use crate::sourced;
+use crate::text::is_blank;
 
 /// The longest name, in characters.
 pub const MAX_NAME: usize = 100;
@@ -77,14 +78,13 @@ impl Role {
 impl Terms {
     fn checked(self) -> Result<Self, RoleRefusal> {
         use RoleRefusal as No;
-        let is_known = |scope: &str| scope != OWNERS_ONLY && all_scopes().any(|known| known == scope);
-        if self.name.trim().is_empty() || self.name.chars().count() > MAX_NAME {
+        if is_blank(&self.name) || self.name.chars().count() > MAX_NAME {
             return Err(No::BadName);
         }
         if self.scopes.is_empty() {
             return Err(No::Empty);
         }
-        match self.scopes.iter().find(|scope| !is_known(scope)) {
+        match self.scopes.iter().find(|scope| !is_grantable(scope)) {
             Some(bad) => Err(No::BadScope(bad.clone())),
             None => Ok(self),
         }

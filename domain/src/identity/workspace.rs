@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
+use uuid::Uuid;
 
 use crate::ids::{AccountId, WorkspaceId};
 use crate::kernel::{Decider, Event, Kind, Refusal};
@@ -16,6 +17,9 @@ use crate::text::is_blank;
 
 #[cfg(test)]
 mod tests;
+
+/// The workspace of the platform itself: keys of it may operate the platform.
+pub const PLATFORM: WorkspaceId = WorkspaceId::from_uuid(Uuid::from_u128(1));
 
 /// The longest name, in characters.
 pub const MAX_NAME: usize = 100;
@@ -51,6 +55,7 @@ pub enum WorkspaceCommand {
 
 /// How a workspace reckons and reads, where nobody says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = WorkspaceSettings))]
 pub struct Settings {
     pub time_zone: TimeZone,
     pub locale: Locale,
@@ -60,6 +65,7 @@ pub struct Settings {
 /// Which members must have a second factor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum TwoFactorOf {
     #[default]
     Nobody,
@@ -126,6 +132,24 @@ impl Workspace {
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.name.is_some() && self.suspended.is_none()
+    }
+
+    /// What people call it, if it exists.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Whether it takes no commands.
+    #[must_use]
+    pub const fn is_suspended(&self) -> bool {
+        self.suspended.is_some()
+    }
+
+    /// Which members must have a second factor.
+    #[must_use]
+    pub const fn two_factor(&self) -> TwoFactorOf {
+        self.two_factor
     }
 
     /// How it reckons and reads, if that was settled.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use domain::permission::BuiltIn;
 use serde_json::Value;
 
 pub fn operations(document: &Value) -> Vec<(String, Value)> {
@@ -64,6 +65,38 @@ fn scopes_are_those_of_the_table_that_is_kept() {
         table += &format!("| `{method} {path}` | {id} | {needed} | {optional} |\n");
     }
     is_kept("scopes.md", &table);
+}
+
+/// Which role may what, as a table: of every operation that asks for a key or a token.
+#[test]
+fn roles_are_those_of_the_table_that_is_kept() {
+    let document = serde_json::to_value(api::routes::document()).unwrap();
+    let roles: Vec<BuiltIn> = BuiltIn::all().collect();
+    let names: Vec<&str> = roles.iter().map(|role| role.as_ref()).collect();
+    let mut table = format!(
+        "# Roles\n\nMade from the API document (`UPDATE=1 make test ARGS=http::document`), and observed as it stands: \
+         `identity/tenancy.rs`. What has\nno mark is refused with 403. What is a person's own needs no role, and what \
+         only a key of the platform's may do no role has.\nA role of a workspace's own allows what its scopes do \
+         ([scopes.md](scopes.md)).\n\n| operation | {} |\n|---|{}\n",
+        names.join(" | "),
+        "---|".repeat(roles.len()),
+    );
+    for (name, operation) in operations(&document) {
+        let (method, path) = name.split_once(' ').unwrap();
+        let requirement = &operation["security"][0];
+        let Some(needed) = requirement["api_key"].as_array() else {
+            // Open to all, or to every person.
+            assert!(
+                requirement["access_token"].is_array() || *requirement == serde_json::json!({}),
+                "{name}"
+            );
+            continue;
+        };
+        let may = |role: &BuiltIn| needed.iter().all(|needed| role.scopes().any(|scope| needed == scope));
+        let marks: Vec<&str> = roles.iter().map(|role| if may(role) { "x" } else { "" }).collect();
+        table += &format!("| `{} {path}` | {} |\n", method.to_uppercase(), marks.join(" | "));
+    }
+    is_kept("roles.md", &table);
 }
 
 /// By the schema of the OpenAPI Initiative; and what it calls schemas are JSON Schemas.
@@ -144,8 +177,8 @@ fn commands_say_which_headers_they_take() {
         let key = parameters.iter().find(|parameter| parameter["name"] == "Idempotency-Key").unwrap();
         let makes = !operation["responses"]["201"].is_null();
         let adds = says_how_many(&document(), operation) && !name.ends_with("/quote");
-        let pays = ["/pay", "/retry"].iter().any(|end| name.ends_with(end));
-        assert_eq!(key["required"], makes || adds || pays, "{name}: without a key, a repeat does it again");
+        let again = ["/pay", "/retry", "/rotate"].iter().any(|end| name.ends_with(end));
+        assert_eq!(key["required"], makes || adds || again, "{name}: without a key, a repeat does it again");
     }
 }
 

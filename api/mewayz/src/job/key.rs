@@ -38,7 +38,7 @@ enum What {
         #[arg(long, value_name = "DAYS")]
         expires_in: Option<u16>,
     },
-    /// Revoke a key, for good; every instance refuses it within two seconds
+    /// Revoke a key, for good; every instance refuses it within five seconds
     Revoke {
         /// The workspace's id or name
         #[arg(long)]

@@ -116,7 +116,7 @@ pub async fn start(config: Config, roles: &[Role], stop: CancellationToken) -> a
                 Ok(())
             });
             let people = people::people(&base, door, log.clone())?;
-            let app = http::app(&base, ports, vault, relayed)?.with_people(people);
+            let app = http::app(&base, ports, vault, relayed, log.clone())?.with_people(people);
             let until = stop.clone();
             tasks.spawn(async move {
                 watch(log, until).await;

@@ -5,6 +5,7 @@
 
 use axum::extract::{FromRequest, OriginalUri, Request};
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use commands::Context;
 use http::header::IF_MATCH;
 use http::request::Parts;
@@ -12,6 +13,8 @@ use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
+use super::context::Comer;
+use super::person::{STEPPED_UP, keyed};
 use super::{IDEMPOTENCY_KEY, body, context};
 use crate::app::App;
 use crate::problem::{Problem, Result};
@@ -27,6 +30,19 @@ pub struct Command<B>(pub Context, pub B);
 /// do it again.
 #[derive(Debug)]
 pub struct Creation<B>(pub Context, pub B);
+
+/// The same, whose body holds personal data: what makes a repeat the same request is a keyed hash, since a plain one
+/// could be tried out by whoever reads the log.
+#[derive(Debug)]
+pub struct PersonalCreation<B>(pub Context, pub B);
+
+/// The same, of a person who has lately shown who they are, or of a program.
+#[derive(Debug)]
+pub struct SteppedUpCreation<B>(pub Context, pub B);
+
+/// A command of a person who has lately shown who they are, or of a program.
+#[derive(Debug)]
+pub struct SteppedUpCommand<B>(pub Context, pub B);
 
 impl<B: DeserializeOwned + ToSchema + 'static> FromRequest<App> for Command<B> {
     type Rejection = Problem;
@@ -46,17 +62,55 @@ impl<B: DeserializeOwned + ToSchema + 'static> FromRequest<App> for Creation<B> 
     }
 }
 
+impl<B: DeserializeOwned + ToSchema + 'static> FromRequest<App> for PersonalCreation<B> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        let mut asked = asked(request, app, true).await?;
+        asked.cx.request_hash = keyed(&*app.people()?.door.vault, &asked.cx.request_hash).await?;
+        Ok(Self(asked.cx, body::parse(&asked.headers, &asked.bytes)?))
+    }
+}
+
+impl<B: DeserializeOwned + ToSchema + 'static> FromRequest<App> for SteppedUpCreation<B> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        let asked = asked(request, app, true).await?.by_who_is_there()?;
+        Ok(Self(asked.cx, body::parse(&asked.headers, &asked.bytes)?))
+    }
+}
+
+impl<B: DeserializeOwned + ToSchema + 'static> FromRequest<App> for SteppedUpCommand<B> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        let asked = asked(request, app, false).await?.by_who_is_there()?;
+        Ok(Self(asked.cx, body::parse(&asked.headers, &asked.bytes)?))
+    }
+}
+
 /// A command whose body is not read yet.
 struct Asked {
     cx: Context,
+    /// When a person last showed who they are.
+    authenticated_at: Option<DateTime<Utc>>,
     headers: HeaderMap,
     bytes: Bytes,
+}
+
+impl Asked {
+    /// Refuses whoever may have found somebody signed in.
+    fn by_who_is_there(self) -> Result<Self> {
+        let is_long_ago = self.authenticated_at.is_some_and(|at| self.cx.now() >= at + STEPPED_UP);
+        if is_long_ago { Err(Problem::step_up_required()) } else { Ok(self) }
+    }
 }
 
 /// All that is the same whatever the body is: compiled once, and not for each.
 async fn asked(request: Request, app: &App, must_have_key: bool) -> Result<Asked> {
     let (parts, body) = request.into_parts();
-    let (mut cx, suspended) = context::context(&parts, app).await?;
+    let Comer { mut cx, suspended, authenticated_at } = context::comer(&parts, app).await?;
     if suspended {
         return Err(Problem::suspended());
     }
@@ -66,7 +120,7 @@ async fn asked(request: Request, app: &App, must_have_key: bool) -> Result<Asked
     if let Some(key) = key {
         cx = cx.with_key(key, &[parts.method.as_str().as_bytes(), target(&parts).as_bytes(), &bytes]);
     }
-    Ok(Asked { cx, headers: parts.headers, bytes })
+    Ok(Asked { cx, authenticated_at, headers: parts.headers, bytes })
 }
 
 /// The key, which some commands must have.

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use commands::access::{self, Access};
 use commands::{Actor, Context, Error};
 use domain::ids::WorkspaceId;
 use http::header::{AUTHORIZATION, USER_AGENT};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
 
-use super::RequestId;
+use super::{Peer, RequestId};
 use crate::access_token::Shown;
 use crate::app::App;
 use crate::key::{PREFIX, ShownKey};
@@ -21,32 +22,51 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// How much of a client's name is kept.
 const LONGEST_CLIENT: usize = 100;
 
-/// The context of whoever shows a key or a token that may be used for this route, and whether the workspace takes no
-/// commands.
-pub(crate) async fn context(parts: &Parts, app: &App) -> Result<(Context, bool)> {
+/// Who acts in a workspace.
+pub(crate) struct Comer {
+    pub cx: Context,
+    /// Whether the workspace takes no commands.
+    pub suspended: bool,
+    /// When a person last showed who they are.
+    pub authenticated_at: Option<DateTime<Utc>>,
+}
+
+/// Whoever shows a key or a token that may be used for this route.
+pub(crate) async fn comer(parts: &Parts, app: &App) -> Result<Comer> {
     let shown = bearer(&parts.headers)?;
     if shown.starts_with(PREFIX) {
         let (cx, suspended) = by_key(parts, app, shown).await?;
-        return Ok((narrowed(cx, parts, app).await?, suspended));
+        return Ok(Comer { cx: narrowed(cx, parts)?, suspended, authenticated_at: None });
     }
     let (who, access) = person(shown, app).await?;
     let workspace = who.workspace.ok_or_else(Problem::workspace_required)?;
     let mut cx = stamped(parts, app, workspace, Actor::Account(who.account));
     cx.scopes = access.scopes;
-    Ok((narrowed(cx, parts, app).await?, access.suspended))
+    let cx = narrowed(cx, parts)?;
+    Ok(Comer { cx, suspended: access.suspended, authenticated_at: Some(access.authenticated_at) })
 }
 
-/// With the scopes of its route; that one lacks is recorded.
-async fn narrowed(mut cx: Context, parts: &Parts, app: &App) -> Result<Context> {
+/// With the scopes of its route.
+fn narrowed(mut cx: Context, parts: &Parts) -> Result<Context> {
     match scope::narrow(&mut cx, &parts.extensions) {
         Ok(()) => Ok(cx),
-        Err(NotNarrowed::Lacks(scope)) => {
-            if let Ok(people) = app.people() {
-                people.door.denials.permission(cx.workspace, &cx.actor, scope).await;
-            }
-            Err(Error::Forbidden(scope.to_owned()).into())
-        }
+        Err(NotNarrowed::Lacks(scope)) => Err(Error::Forbidden(scope.to_owned()).into()),
         Err(NotNarrowed::Unpublished) => Err(Problem::internal()),
+    }
+}
+
+/// Records that whoever shows this lacks a scope. They were let in by it, else nobody had looked for the scope.
+pub(crate) async fn denied(app: &App, shown: Option<&HeaderValue>, scope: &str) {
+    let (Ok(people), Some(shown)) = (app.people(), shown.and_then(in_header)) else { return };
+    let who = match shown.parse::<ShownKey>() {
+        Ok(key) => Some((key.workspace, Actor::Key(key.id))),
+        Err(_) => people
+            .signer
+            .read(shown, app.clock.now())
+            .and_then(|who| Some((who.workspace?, Actor::Account(who.account)))),
+    };
+    if let Some((workspace, actor)) = who {
+        people.door.denials.permission(workspace, &actor, scope).await;
     }
 }
 
@@ -54,8 +74,9 @@ async fn narrowed(mut cx: Context, parts: &Parts, app: &App) -> Result<Context> 
 pub(super) async fn by_key(parts: &Parts, app: &App, shown: &str) -> Result<(Context, bool)> {
     let shown: ShownKey = shown.parse().map_err(|_| Problem::unauthenticated(true))?;
     let key = app.keys.find(shown.workspace, shown.id).await?;
+    let Peer(from) = Peer::of(&parts.extensions);
     let key = key
-        .filter(|key| key.admits(&shown, app.clock.now()))
+        .filter(|key| key.admits(&shown, from, app.clock.now()))
         .ok_or_else(|| Problem::unauthenticated(true))?;
     let mut cx = stamped(parts, app, shown.workspace, Actor::Key(shown.id));
     cx.scopes = Arc::clone(&key.scopes);
@@ -78,7 +99,7 @@ pub(super) async fn person(shown: &str, app: &App) -> Result<(Shown, Access)> {
 /// A context that knows its request, of somebody who may do nothing yet.
 pub(super) fn stamped(parts: &Parts, app: &App, workspace: WorkspaceId, actor: Actor) -> Context {
     let mut cx = Context::internal(app.store.clone(), app.clock.clone(), workspace, actor);
-    cx.scopes = Arc::default();
+    (cx.scopes, cx.held) = Default::default();
     if let Some(RequestId(id)) = parts.extensions.get() {
         cx.correlation = id.parse().unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()));
     }
@@ -100,12 +121,12 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<&str> {
     let (Some(only), None) = (shown.next(), shown.next()) else {
         return Err(Problem::unauthenticated(headers.contains_key(AUTHORIZATION)));
     };
-    only.to_str()
-        .ok()
-        .and_then(|text| text.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, shown)| shown.trim_start_matches(' '))
-        .ok_or_else(|| Problem::unauthenticated(true))
+    in_header(only).ok_or_else(|| Problem::unauthenticated(true))
+}
+
+fn in_header(value: &HeaderValue) -> Option<&str> {
+    let (scheme, shown) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| shown.trim_start_matches(' '))
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

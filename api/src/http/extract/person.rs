@@ -9,8 +9,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use chrono::{DateTime, TimeDelta, Utc};
 use commands::identity::workspace::PLATFORM;
+use commands::port::vault::Vault;
 use commands::{Actor, Context, Error};
 use domain::ids::SessionId;
+use http::Extensions;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
@@ -22,7 +24,7 @@ use crate::key::PREFIX;
 use crate::problem::{Problem, Result};
 
 /// How long ago a person may have shown who they are, for what must not be done by whoever finds them signed in.
-const STEPPED_UP: TimeDelta = TimeDelta::minutes(10);
+pub(super) const STEPPED_UP: TimeDelta = TimeDelta::minutes(10);
 
 /// What somebody asks who has not said who they are: `Visit(cx, body)`.
 #[derive(Debug)]
@@ -64,8 +66,14 @@ impl FromRequestParts<App> for Peer {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Infallible> {
-        // Without a connection there is one place that all come from.
-        Ok(parts.extensions.get().copied().unwrap_or(Self(Ipv4Addr::UNSPECIFIED.into())))
+        Ok(Self::of(&parts.extensions))
+    }
+}
+
+impl Peer {
+    /// Without a connection there is one place that all come from.
+    pub(super) fn of(request: &Extensions) -> Self {
+        request.get().copied().unwrap_or(Self(Ipv4Addr::UNSPECIFIED.into()))
     }
 }
 
@@ -131,6 +139,12 @@ async fn person(parts: &Parts, app: &App) -> Result<(Context, SessionId, DateTim
     Ok((cx, who.session, access.authenticated_at))
 }
 
+/// A request's hash that nobody can try requests on.
+pub(super) async fn keyed(vault: &dyn Vault, hash: &[u8]) -> Result<Vec<u8>> {
+    let keyed = vault.lookup(PLATFORM, "request", &hex::encode(hash)).await.map_err(Error::from)?;
+    Ok(keyed.as_str().as_bytes().to_vec())
+}
+
 async fn own<B: DeserializeOwned + ToSchema + 'static>(
     request: Request,
     app: &App,
@@ -143,10 +157,7 @@ async fn own<B: DeserializeOwned + ToSchema + 'static>(
     let bytes = body::read(&parts.headers, body, &app.limits).await?;
     if let Some(key) = key {
         cx = cx.with_key(key, &[parts.method.as_str().as_bytes(), target(&parts).as_bytes(), &bytes]);
-        let plain = hex::encode(&cx.request_hash);
-        let keyed =
-            app.people()?.door.vault.lookup(PLATFORM, "request", &plain).await.map_err(Error::from)?;
-        cx.request_hash = keyed.as_str().as_bytes().to_vec();
+        cx.request_hash = keyed(&*app.people()?.door.vault, &cx.request_hash).await?;
     }
     Ok((cx, session, authenticated_at, body::parse(&parts.headers, &bytes)?))
 }

@@ -2,7 +2,6 @@
 
 use super::{WorkspaceCommand as C, WorkspaceEvent as E, WorkspaceRefusal as No, *};
 use crate::kernel::given;
-use uuid::Uuid;
 
 const ANN: AccountId = AccountId::from_uuid(Uuid::from_u128(1));
 const BEN: AccountId = AccountId::from_uuid(Uuid::from_u128(2));

@@ -9,23 +9,22 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use api::app::{App, Parts};
-use api::key::{Key, KeyRing, Remembering};
+use api::key::{Logged, Remembering};
 use api::limits::Limits;
 use api::page::Cursors;
 use api::platform::health::Movement;
 use api::port::{Dependency, Freshness, Standstill, SubscriptionState, Subscriptions};
 use async_trait::async_trait;
-use commands::EventStore;
 use commands::clock::Clock;
-use commands::identity::{api_key, workspace};
 use commands::port::Ports;
-use domain::ids::{ApiKeyId, WorkspaceId};
 use infra::adapter::vault::PgVault;
 use infra::config::Http;
+use infra::log::Log;
 use infra::relay::RelayState;
 use infra::subscription::checkpoint;
 use infra::subscription::standing::{self, Standing};
 use infra::telemetry;
+use infra::watch::FRESH;
 use sqlx::PgPool;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -55,8 +54,10 @@ pub(super) fn app(
     ports: Ports,
     vault: Arc<PgVault>,
     relayed: Option<watch::Receiver<RelayState>>,
+    log: Log,
 ) -> anyhow::Result<App> {
-    let keys = Arc::new(Remembering::new(Keys(base.store.clone())));
+    let is_heard = Box::new(move || log.is_heard(FRESH));
+    let keys = Arc::new(Remembering::new(Logged { store: base.store.clone(), is_heard }));
     let subscriptions: Arc<dyn Subscriptions> =
         Arc::new(Standings { pool: base.pool.clone(), clock: base.clock.clone(), relayed: relayed.clone() });
     let mut parts = Parts {
@@ -94,24 +95,6 @@ impl Dependency for VaultAnswers {
 
     async fn check(&self) -> Result<String, String> {
         if self.0.is_heard() { Ok("answers".to_owned()) } else { Err("does not answer".to_owned()) }
-    }
-}
-
-/// Keys, as their streams and those of their workspaces say.
-struct Keys(EventStore);
-
-#[async_trait]
-impl KeyRing for Keys {
-    async fn find(&self, workspace: WorkspaceId, id: ApiKeyId) -> commands::Result<Option<Key>> {
-        let Some(known) = api_key::find(&self.0, workspace, id).await? else { return Ok(None) };
-        let holder = workspace::find(&self.0, workspace).await?;
-        Ok(Some(Key {
-            scopes: Arc::new(known.terms.scopes),
-            secret_hash: known.terms.secret_hash,
-            expires_at: known.terms.expires_at,
-            revoked: known.revoked,
-            suspended: holder.is_some_and(|holder| holder.suspended.is_some()),
-        }))
     }
 }
 

@@ -8,6 +8,7 @@ use api::access_token::Signer;
 use api::app::People;
 use api::beat::BEAT;
 use commands::Door;
+use commands::effect::identity::mail_invitation_when_sent::MailInvitationWhenSent;
 use commands::effect::identity::mail_link_when_asked::MailLinkWhenAsked;
 use commands::guesses::Guesses;
 use commands::identity::denial::Denials;
@@ -46,16 +47,27 @@ pub(super) fn people(base: &Base, door: Door, log: Log) -> anyhow::Result<People
 }
 
 /// The mail that people get, if there is a server for it.
-pub(super) fn mail(base: &Base, door: Door) -> anyhow::Result<Option<Reactor>> {
-    let Some(options) = base.config.mail.options() else { return Ok(None) };
-    Ok(Some(Reactor::Effect(Box::new(MailLinkWhenAsked {
+pub(super) fn mail(base: &Base, door: Door) -> anyhow::Result<Vec<Reactor>> {
+    let Some(options) = base.config.mail.options() else { return Ok(Vec::new()) };
+    let mailer = Arc::new(SmtpMailer::new(options, base.clock.clone())?);
+    let notes = Arc::new(PgHandOvers(base.pool.clone()));
+    let links = MailLinkWhenAsked {
+        store: base.store.clone(),
+        clock: base.clock.clone(),
+        door: door.clone(),
+        mailer: mailer.clone(),
+        notes: notes.clone(),
+        site: base.config.mail.site.clone(),
+    };
+    let invitations = MailInvitationWhenSent {
         store: base.store.clone(),
         clock: base.clock.clone(),
         door,
-        mailer: Arc::new(SmtpMailer::new(options, base.clock.clone())?),
-        notes: Arc::new(PgHandOvers(base.pool.clone())),
+        mailer,
+        notes,
         site: base.config.mail.site.clone(),
-    }))))
+    };
+    Ok(vec![Reactor::Effect(Box::new(invitations)), Reactor::Effect(Box::new(links))])
 }
 
 /// Records now and then who was turned away, until told to stop.
