@@ -14,7 +14,7 @@ use domain::locale::{Locale, TimeZone};
 use domain::permission::RoleKey;
 use projections::identity::membership::{PlaceRow, PlacesOf};
 use projections::identity::workspace::{WorkspaceView, Workspaces};
-use projections::intelligence::dashboard::zone;
+use projections::days::zone;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
