@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
 use commands::{Follower, Instruction};
+use domain::identity::workspace::{Settings, Workspace, WorkspaceCommand};
 use domain::kernel::Recorded;
+use domain::money::Currency;
 use serde_json::{Value, json};
 use tests::app::TestApp;
 use tests::process::until;
@@ -247,4 +250,134 @@ async fn what_is_heard_again_from_the_beginning_is_posted_once() {
     assert!(errands >= 6, "{errands}");
     assert_eq!(app.store.head().await.unwrap(), head, "nothing was recorded");
     assert_eq!(books(&app).await, posted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_earned_and_owed_in_tax_is_told_by_the_days_of_the_workspace() {
+    let app = TestApp::with_gateway().await;
+    app.sell("TEE", 1_000, 9).await;
+    // One parcel before midnight in Berlin, one after it, and some of that back the day after.
+    app.clock.advance(TimeDelta::minutes(22 * 60 + 30));
+    let order = order_of_three(&app).await;
+    ship(&app, &order, 1).await;
+    app.clock.advance(TimeDelta::hours(1));
+    let parcel = ship(&app, &order, 2).await;
+    done(&app, &format!("{ORDERS}/{order}/fulfilments/{parcel}/deliver"), json!({})).await;
+    app.pass(TimeDelta::days(1)).await;
+    take_back(&app, &order, 1).await;
+    let fee = fees(&app).await;
+
+    let profit = async |range: &str| {
+        let told = app.owner.show(&format!("/api/financial/ledger/profit-and-loss?{range}")).await;
+        let lines = told["items"].as_array().unwrap().iter();
+        let line = |line: &Value| {
+            (line["account_id"].as_str().unwrap().to_owned(), line["amount"]["amount"].as_i64().unwrap())
+        };
+        let lines: BTreeMap<String, i64> = lines.map(line).collect();
+        (lines, told["sums"][0]["profit"]["amount"].as_i64(), told["time_zone"].as_str().unwrap().to_owned())
+    };
+    let of = |lines: &[(&str, i64)]| -> BTreeMap<String, i64> {
+        lines.iter().map(|(account, amount)| (format!("{account}@USD"), *amount)).collect()
+    };
+    // By UTC, both parcels left on the first of January.
+    let first = "from=2026-01-01&to=2026-01-02";
+    let both = of(&[(FEES, fee), (SALES, 2_700), ("rev:shipping", 490)]);
+    assert_eq!(profit(first).await, (both, Some(3_190 - fee), "UTC".into()));
+    assert_eq!(
+        profit("from=2026-01-02&to=2026-01-03").await,
+        (of(&[(SALES, -900)]), Some(-900), "UTC".into())
+    );
+    let whole = of(&[(FEES, fee), (SALES, 1_800), ("rev:shipping", 490)]);
+    assert_eq!(profit("from=2026-01-01&to=2026-02-01").await.0, whole);
+    let tax = async |range: &str| {
+        let told = app.owner.show(&format!("/api/financial/ledger/tax-summary?{range}")).await;
+        let line = told["items"][0].clone();
+        ["charged", "taken_back", "due", "paid"].map(|name| line[name]["amount"].as_i64())
+    };
+    assert_eq!(tax(first).await, [190, 0, 190, 0].map(Some));
+    assert_eq!(tax("from=2026-01-01&to=2026-01-04").await, [190, 63, 127, 0].map(Some));
+    for account in [SALES, "rev:shipping", FEES] {
+        let path = format!("{ACCOUNTS}/{account}@USD/entries?from=2026-01-01&to=2026-02-01");
+        let entries = app.owner.show(&path).await["items"].as_array().unwrap().clone();
+        let net = |entry: &Value| {
+            entry["credit"]["amount"].as_i64().unwrap() - entry["debit"]["amount"].as_i64().unwrap()
+        };
+        let sum: i64 = entries.iter().map(net).sum();
+        assert_eq!(sum.abs(), whole_of(&app, account).await, "{account} is explained by its entries");
+    }
+
+    // By the clock of Berlin, one of them left a day later.
+    set_zone(&app, "Europe/Berlin").await;
+    let (lines, _, zone) = profit(first).await;
+    assert_eq!((lines[&format!("{SALES}@USD")], zone.as_str()), (900, "Europe/Berlin"));
+    assert_eq!(profit("from=2026-01-02&to=2026-01-03").await.0, of(&[(SALES, 1_800)]));
+    assert_eq!(tax(first).await, [63, 0, 63, 0].map(Some));
+    let entries = app.owner.show(&format!("{ACCOUNTS}/{SALES}@USD/entries?{first}")).await;
+    assert_eq!(entries["items"].as_array().unwrap().len(), 1);
+    let wrong = app.owner.get("/api/financial/ledger/profit-and-loss?from=2026-01-02&to=2026-01-02").await;
+    assert_eq!(wrong.problem(), (422, "validation".into()));
+}
+
+/// From now on the workspace reckons by this zone.
+async fn set_zone(app: &TestApp, zone: &str) {
+    let settings =
+        Settings { time_zone: zone.parse().unwrap(), locale: "en".parse().unwrap(), currency: Currency::USD };
+    let create = WorkspaceCommand::Create { name: "Shop".into(), owner: None };
+    for command in [create, WorkspaceCommand::Settle(settings)] {
+        app.platform().execute::<Workspace>(app.workspace, command).await.unwrap();
+    }
+}
+
+/// What an account came to in January 2026, as profit and loss has it.
+async fn whole_of(app: &TestApp, account: &str) -> i64 {
+    let told = app.owner.show("/api/financial/ledger/profit-and-loss?from=2026-01-01&to=2026-02-01").await;
+    let mut lines = told["items"].as_array().unwrap().iter();
+    let line = lines.find(|line| line["account_id"] == format!("{account}@USD")).unwrap();
+    line["amount"]["amount"].as_i64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_report_is_a_spreadsheet_too_and_none_of_its_cells_is_a_formula() {
+    let app = TestApp::with_gateway().await;
+    app.sell("TEE", 1_000, 9).await;
+    let order = app.order("TEE", 1, "card").await;
+    ship(&app, &order, 1).await;
+    let fee = fees(&app).await;
+    let decimal = |cents: i64| format!("{}.{:02}", cents / 100, cents % 100);
+    let evil = json!({"debit": "exp:psp@USD", "credit": "rev:sales@USD", "amount": usd(1), "code": "=1+1"});
+    done(&app, TRANSACTIONS, json!({"legs": [evil]})).await;
+    app.drain().await;
+    let csv = async |path: &str| {
+        let told = app.owner.get(&format!("/api/financial/ledger/{path}format=csv")).await;
+        assert_eq!((told.status, told.header("content-type")), (200, "text/csv; charset=utf-8"), "{told:?}");
+        assert!(told.header("content-disposition").starts_with("attachment; filename="));
+        assert!(!told.header("position").is_empty());
+        told.body
+    };
+    let (fees, clearing) = (decimal(fee + 1), decimal(fee));
+    assert_eq!(
+        csv("trial-balance?").await,
+        format!(
+            "account,currency,debits,credits\r\nexp:psp,USD,{fees},0.00\r\n\
+             order:{order}:unearned,USD,10.00,10.00\r\npsp:gateway:clearing,USD,10.00,{clearing}\r\n\
+             rev:sales,USD,0.00,10.01\r\n"
+        )
+    );
+    let days = "from=2026-01-01&to=2026-01-02&";
+    assert_eq!(
+        csv(&format!("profit-and-loss?{days}")).await,
+        format!(
+            "account,class,currency,amount\r\nexp:psp,expense,USD,{fees}\r\nrev:sales,income,USD,10.01\r\n"
+        )
+    );
+    assert_eq!(csv(&format!("tax-summary?{days}")).await, "account,currency,charged,taken_back,due,paid\r\n");
+    let statement = csv(&format!("accounts/{SALES}@USD/entries?{days}")).await;
+    let lines: Vec<&str> = statement.split("\r\n").collect();
+    assert_eq!(lines[0], "date,transaction,contra,code,currency,debit,credit,balance,recorded");
+    assert!(
+        lines[1].contains(&format!(",order:{order}:unearned,goods,USD,0.00,10.00,10.00,")),
+        "{statement}"
+    );
+    assert!(lines[2].contains(",exp:psp,'=1+1,USD,0.00,0.01,10.01,"), "{statement}");
+    assert_eq!(lines.len(), 4, "{statement}");
 }

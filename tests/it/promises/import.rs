@@ -115,7 +115,10 @@ impl Books {
         assert_eq!(months, sums.months, "revenue by month");
         let status = &seen.orders_by_status;
         assert_eq!((status.len(), status[0].status.as_str()), (1, "completed"));
-        self.must_be_in_the_ledger(sums).await;
+        // The whole history takes some minutes in a build that is not made to be fast.
+        if sums.orders < 10_000 || long() {
+            self.must_be_in_the_ledger(sums).await;
+        }
     }
 
     /// One transaction for each order that cost something, from where it was paid to what was sold; and they balance.

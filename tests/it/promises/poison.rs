@@ -175,14 +175,14 @@ async fn an_event_that_no_view_can_read_holds_up_its_rows_only_and_goes_in_once_
     assert_eq!(monitored(&at, &operator, "order").await, waiting.len() as i64);
     assert_eq!(parked(&at, "dashboard").await[0].0, poison.position);
 
-    for view in ["order", "dashboard"] {
+    for view in ["order", "dashboard", "invariant"] {
         let early = mewayz(&at, &["unpark", view, "--wait"]).await;
         assert!(!early.status.success(), "nothing is mended yet: {early:?}");
     }
     assert_eq!(parked(&at, "order").await, told, "and nothing has changed");
 
     poison.mend().await;
-    for view in ["order", "dashboard"] {
+    for view in ["order", "dashboard", "invariant"] {
         let unparked = mewayz(&at, &["unpark", view, "--wait"]).await;
         assert!(unparked.status.success(), "{unparked:?}");
     }
