@@ -88,7 +88,7 @@ impl IntoResponse for Spreadsheet {
 /// A report, as it was asked for.
 pub enum Report<T> {
     Json(Shown<T>),
-    Csv(Shown<Spreadsheet>),
+    Csv(Box<Shown<Spreadsheet>>),
 }
 
 impl<T> Report<T> {
@@ -105,7 +105,7 @@ impl<T> Report<T> {
         let Seen { position, value } = seen;
         Ok(match format.unwrap_or_default() {
             ReportFormat::Json => Self::Json(Shown { position, version: None, body: body(value) }),
-            ReportFormat::Csv => Self::Csv(Shown { position, version: None, body: sheet(&value)? }),
+            ReportFormat::Csv => Self::Csv(Box::new(Shown { position, version: None, body: sheet(&value)? })),
         })
     }
 }
@@ -114,7 +114,8 @@ impl<T: Serialize> IntoResponse for Report<T> {
     fn into_response(self) -> Response {
         match self {
             Self::Json(shown) => shown.into_response(),
-            Self::Csv(Shown { position, body, .. }) => {
+            Self::Csv(shown) => {
+                let Shown { position, body, .. } = *shown;
                 let mut response = body.into_response();
                 let position = HeaderValue::try_from(commands::Position(position).to_string());
                 response.headers_mut().extend(position.map(|position| (crate::answer::POSITION, position)));

@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use tests::app::TestApp;
+use tests::chaos::long;
 
 const ORDERS: &str = "/api/ecommerce/orders";
 const REFUNDS: &str = "/api/financial/refunds";
@@ -213,7 +214,7 @@ async fn lives(seed: u64, faults: Profile) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_books_are_what_became_of_the_orders_whatever_the_gateway_does() {
-    for seed in 1..=3 {
+    for seed in 1..=if long() { 30 } else { 1 } {
         let mut faults = Profile::HOSTILE;
         (faults.delay_ms, faults.late_ms) = (50, 100);
         lives(seed, faults).await;
@@ -222,7 +223,7 @@ async fn the_books_are_what_became_of_the_orders_whatever_the_gateway_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_books_are_what_became_of_the_orders() {
-    for seed in 11..=13 {
+    for seed in 11..=if long() { 40 } else { 12 } {
         lives(seed, Profile::NONE).await;
     }
 }

@@ -19,7 +19,7 @@ async fn anyone_may_ask_whether_it_lives_and_works() {
 async fn the_platforms_figures_are_for_its_operator() {
     let server = Server::start().await;
     let operator = server.keys.issue(server.workspace, &["platform:operate"]).reveal();
-    for path in ["/metrics", "/api/monitoring/subscriptions"] {
+    for path in ["/metrics", "/api/monitoring/subscriptions", "/api/monitoring/invariants"] {
         assert_eq!(server.get(path).await.problem(), (403, "forbidden".into()), "a star is not enough");
         let request = server.http.get(format!("http://{}{path}", server.address));
         assert_eq!(send(request.try_clone().unwrap()).await.status, 401);
