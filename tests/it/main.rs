@@ -20,6 +20,7 @@ mod identity {
     mod keys;
     mod members;
     mod people;
+    mod tenancy;
     mod vault;
     mod workspaces;
 }
