@@ -151,6 +151,33 @@ typed_id! {
     RefundId = "rfnd";
     /// A transaction of the ledger.
     LedgerTransactionId = "ltx";
+    WalletId = "wal";
+    /// Money that came into a wallet at one time, on one set of terms.
+    LotId = "lot";
+    /// Money of a wallet set aside.
+    WalletHoldId = "whold";
+    /// Money taken out of a wallet.
+    WalletDebitId = "wdeb";
+    TopUpId = "topup";
+    InvoiceId = "invc";
+    /// One item of an invoice.
+    InvoiceItemId = "item";
+    /// A part of a payment that is put against an invoice.
+    AllocationId = "alloc";
+    CreditNoteId = "crn";
+    /// Who invoices: a legal entity of the workspace.
+    BillingEntityId = "bent";
+    /// Who sells in a workspace's shop and is paid out.
+    SellerId = "slr";
+    /// What a seller earned at one time.
+    EarningId = "earn";
+    /// What a seller has to give back of it.
+    RecoveryId = "rcv";
+    /// A batch of payouts.
+    PayoutId = "pout";
+    /// One payout of a batch.
+    PayoutItemId = "pitem";
+    ExpenseId = "exp";
     /// A checkout: the process that takes one order from placed to confirmed.
     CheckoutId = "chk";
 }
@@ -165,6 +192,11 @@ pub struct Sku(String);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Location(String);
+
+/// A tax as a workspace calls it: 1 to 64 of `A-Z a-z 0-9 . _ -`, beginning with a letter or digit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct TaxCode(String);
 
 /// A text that is no code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -232,6 +264,7 @@ macro_rules! code {
 code! {
     Sku: is_sku or NotASku, as crate::schema::sku("MUG-BLUE")
     Location: is_code or NotACode, as crate::schema::code("MAIN")
+    TaxCode: is_code or NotACode, as crate::schema::code("VAT-DE-STANDARD")
 }
 
 /// One pool of stock: a SKU at a location; its stream's id is `<sku>@<location>`.

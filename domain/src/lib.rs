@@ -1,7 +1,7 @@
 //! Domain: what each capability knows and decides.
 //!
 //! Pure: no clock, no random id, no I/O; what a decision needs arrives in its command.
-//! A capability never names another: ids, money, locales, permissions and personal data are the only shared words.
+//! A capability never names another: ids, money, taxes, locales, permissions and personal data are the only shared words.
 
 pub mod commerce;
 pub mod currency;
@@ -17,6 +17,7 @@ pub mod permission;
 pub mod pii;
 #[cfg(feature = "schema")]
 mod schema;
+pub mod tax;
 pub mod text;
 
 /// The contexts of the platform: the first half of every [`kernel::Decider::NAME`], a folder of the same name in each
