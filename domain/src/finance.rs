@@ -1,8 +1,13 @@
 //! Finance: what is paid for an order and what is given back, wallets, invoices, payouts, and the books.
 
+pub mod billing_entity;
 pub mod fee;
+pub mod invoice_number;
 pub mod ledger_account;
 pub mod ledger_transaction;
 pub mod payment;
 pub mod refund;
+pub mod tax_rate;
+pub mod top_up;
+pub mod top_up_reference;
 pub mod wallet;
