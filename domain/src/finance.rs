@@ -1,7 +1,9 @@
 //! Finance: what is paid for an order and what is given back, wallets, invoices, payouts, and the books.
 
 pub mod billing_entity;
+pub mod credit_note;
 pub mod fee;
+pub mod invoice;
 pub mod invoice_number;
 pub mod ledger_account;
 pub mod ledger_transaction;
