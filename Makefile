@@ -1,10 +1,10 @@
 # Every target may be called on a fresh machine; what it needs besides Rust it installs, or says how.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check capability bench chaos fuzz client prepare clean
+.PHONY: help run test check capability bench chaos fuzz client stripe-mock prepare clean
 
 help: ## This list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: ## Start PostgreSQL, Kafka and the platform with a lively demo; Ctrl-C stops them, data stays in .run (ARGS=)
 	@infra/run.sh $(ARGS)
@@ -29,6 +29,9 @@ fuzz: ## Fuzz the API from its own OpenAPI document (SEED=, FUZZ_SECONDS=)
 
 client: ## Generate a Python client from the API document, and use it on a running platform
 	@infra/client.sh
+
+stripe-mock: ## Ask stripe-mock whether what is asked of Stripe is spelled right (needs Go)
+	@infra/stripe-mock.sh
 
 prepare: ## Write .sqlx anew after a change of SQL or migrations
 	@infra/sqlx-prepare.sh

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use commands::clock::Clock;
 use commands::port::Ports;
-use commands::port::payment::PaymentGateway;
 use commands::port::vault::Vault;
-use commands::{Door, EventStore};
+use commands::{Door, EventStore, Intake};
 use sqlx::PgPool;
 
 use crate::access_token::Signer;
@@ -33,18 +32,16 @@ pub struct Parts {
     pub dependencies: Vec<Arc<dyn Dependency>>,
     pub exposition: Exposition,
     pub cursors: Cursors,
-    /// Who moves the money: asked what became of a charge that its webhook tells of.
-    pub gateway: Arc<dyn PaymentGateway>,
+    /// What payment providers tell is taken in here; none: nobody is believed.
+    pub intake: Option<Intake>,
     /// The keys of personal data.
     pub vault: Arc<dyn Vault>,
-    /// What the gateway signs its webhooks with.
-    pub webhook_secret: String,
     pub limits: Limits,
 }
 
 impl Parts {
-    /// What every API needs, and where nothing else is said: the store's database, secrets that nobody knows (no
-    /// cursor outlives the process, no notice is believed), and no word on read models and other subscriptions.
+    /// What every API needs, and where nothing else is said: the store's database, a secret that nobody knows (no
+    /// cursor outlives the process), nobody whose notices are believed, and no word on read models and other subscriptions.
     pub fn over(store: EventStore, clock: Arc<dyn Clock>, keys: Arc<dyn KeyRing>, ports: Ports) -> Self {
         let pool = store.pool().clone();
         Self {
@@ -54,12 +51,11 @@ impl Parts {
             dependencies: vec![Arc::new(Database(pool.clone())), Arc::new(Migrations(pool))],
             exposition: Arc::new(String::new),
             cursors: Cursors::signed_with(&rand::random()),
-            webhook_secret: hex::encode(rand::random::<[u8; 32]>()),
             limits: Limits::default(),
             store,
             clock,
             keys,
-            gateway: ports.payment,
+            intake: None,
             vault: ports.vault,
         }
     }

@@ -79,6 +79,7 @@ const GRANTS: &[(&str, &[BuiltIn])] = &[
     ("party:read", &[Admin, Editor, Viewer, Auditor]),
     ("payment:pay", &[Admin, Editor, Integrator]),
     ("payment:read", &[Admin, Editor, Viewer, Auditor, Integrator]),
+    ("payment:receive", &[Admin]),
     ("payment:record", &[Admin]),
     ("product:manage", &[Admin, Editor, Integrator]),
     ("product:read", &[Admin, Editor, Viewer, Auditor, Integrator]),

@@ -25,7 +25,9 @@ pub struct Config {
     pub database: Database,
     pub kafka: Kafka,
     pub http: Http,
+    pub payments: Payments,
     pub gateway: Gateway,
+    pub stripe: Stripe,
     pub vault: Vault,
     pub mail: Mail,
     pub subscriptions: Subscriptions,
@@ -88,6 +90,53 @@ pub struct Http {
     pub cursor_key_file: Option<PathBuf>,
     #[serde(deserialize_with = "none_if_empty")]
     pub token_key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Payments {
+    pub provider: Provider,
+}
+
+/// Who moves the money. Bank transfers can be waited for beside each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Provider {
+    /// The simulated gateway.
+    Simulated,
+    Stripe,
+    /// Nobody: bank transfers only.
+    Manual,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stripe {
+    pub url: String,
+    #[serde(deserialize_with = "none_if_empty")]
+    pub secret_key: Option<Secret>,
+    /// With commas between them; none: events are refused.
+    #[serde(deserialize_with = "none_if_empty")]
+    pub webhook_secrets: Option<Secret>,
+    #[serde(rename = "timeout_ms", deserialize_with = "milliseconds")]
+    pub timeout: Duration,
+    pub return_url: String,
+    pub cancel_url: String,
+    /// The kinds of payment methods of a checkout session.
+    pub methods: Vec<String>,
+}
+
+impl Stripe {
+    /// Each of the secrets that events may be signed with.
+    #[must_use]
+    pub fn all_webhook_secrets(&self) -> Vec<Secret> {
+        let all = self.webhook_secrets.as_ref().map(Secret::reveal).unwrap_or_default();
+        all.split(',')
+            .map(str::trim)
+            .filter(|one| !one.is_empty())
+            .map(|one| Secret(one.to_owned()))
+            .collect()
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -285,6 +334,28 @@ impl Config {
         layers.expect("gateway.url", is_http, "give a URL, as in http://127.0.0.1:8081");
         let long = self.gateway.webhook_secret.as_ref().is_none_or(|secret| secret.reveal().len() >= 24);
         layers.expect("gateway.webhook_secret", long, "give at least 24 characters, or none");
+        let is_stripe = self.payments.provider == Provider::Stripe;
+        let keyed = !is_stripe || self.stripe.secret_key.is_some();
+        layers.expect(
+            "stripe.secret_key",
+            keyed,
+            "payments.provider is `stripe`: give its secret key (sk_…)",
+        );
+        let secret = self.stripe.all_webhook_secrets();
+        let secret = secret.iter().all(|secret| secret.reveal().len() >= 24);
+        layers.expect(
+            "stripe.webhook_secrets",
+            secret,
+            "give at least 24 characters each (whsec_…), or none",
+        );
+        let is_web = |url: &str| url.starts_with("https://") || url.starts_with("http://");
+        for (option, url) in [
+            ("stripe.url", &self.stripe.url),
+            ("stripe.return_url", &self.stripe.return_url),
+            ("stripe.cancel_url", &self.stripe.cancel_url),
+        ] {
+            layers.expect(option, is_web(url), "give an address that begins with https:// or http://");
+        }
 
         layers.expect("vault.url", self.vault.url.as_ref().is_none_or(url), form);
         layers.expect("vault.migrate_url", self.vault.migrate_url.as_ref().is_none_or(url), form);

@@ -11,6 +11,9 @@ mod finance {
     mod lives;
     mod payment;
     mod refund;
+    mod stripe;
+    mod stripe_mock;
+    mod transfer;
 }
 mod http;
 mod identity {
@@ -35,6 +38,7 @@ mod promises {
     mod enumeration;
     mod erasure;
     mod freshness;
+    mod hostile_stripe;
     mod hot;
     mod idempotency;
     mod import;

@@ -28,10 +28,16 @@ use commands::port::credential::fake::FakeCredentials;
 use commands::port::mail::fake::{FakeHandOvers, FakeMailer};
 use commands::port::password::fake::QuickPasswords;
 use commands::port::payment::fake::FakeGateway;
+use commands::port::payment::notice::Listener;
 use commands::port::vault::fake::FakeVault;
-use commands::{Actor, Context, Door, EventStore};
+use commands::{Actor, Context, Door, EventStore, Intake};
 use domain::ids::WorkspaceId;
-use infra::adapter::gateway::GatewayClient;
+use infra::adapter::gateway::{GatewayClient, GatewayNotices};
+use infra::adapter::notices::PgNotices;
+use infra::adapter::providers::Providers;
+use infra::adapter::stripe::client::Client as StripeClient;
+use infra::adapter::stripe::{StripeGateway, StripeNotices};
+use infra::config::Secret;
 use infra::gateway::{Config, Profile, Server, Webhook};
 use infra::log::Log;
 use infra::subscription::reactor::Reactor;
@@ -47,6 +53,7 @@ use uuid::Uuid;
 use crate::client::Client;
 use crate::database::TestDatabase;
 use crate::keys::Keys;
+use crate::stripe::FakeStripe;
 
 /// What access tokens are signed with.
 pub const TOKEN_SEED: [u8; 32] = [7; 32];
@@ -73,6 +80,8 @@ pub struct TestApp {
     pub door: Door,
     pub mailer: Arc<FakeMailer>,
     pub credentials: Arc<FakeCredentials>,
+    /// What takes in what payment providers tell: a test says when it tries again.
+    pub intake: Intake,
     /// Where the API answers.
     pub address: SocketAddr,
     gateway: Option<Gateway>,
@@ -96,6 +105,7 @@ struct Ground {
     views: Vec<Box<dyn Projector>>,
     routes: OpenApiRouter<App>,
     beat: Duration,
+    listener_of_notices: Arc<dyn Listener>,
     stop: CancellationToken,
 }
 
@@ -147,7 +157,7 @@ impl Gateway {
     fn ports(&self) -> Ports {
         let address = format!("http://{}", self.address);
         let client = GatewayClient::new(&address, Duration::from_secs(10)).expect("an address");
-        Ports { payment: Arc::new(client), ..fakes() }
+        Ports { payment: Arc::new(Providers { provider: Some(Arc::new(client)) }), ..fakes() }
     }
 }
 
@@ -235,13 +245,41 @@ impl TestApp {
         Self::on(ground, ports, Some(gateway), |_| reactors).await
     }
 
+    /// The same, where Stripe moves the money.
+    pub async fn with_stripe(stripe: &FakeStripe) -> Self {
+        Self::with_stripe_waiting(stripe, Duration::from_secs(20)).await
+    }
+
+    /// The same, where its answers are waited for so long.
+    ///
+    /// # Panics
+    /// If it cannot be spoken to.
+    pub async fn with_stripe_waiting(stripe: &FakeStripe, timeout: Duration) -> Self {
+        let mut ground = Ground::prepare().await;
+        ground.listener_of_notices =
+            Arc::new(StripeNotices { secrets: vec![Secret::from(SECRET.to_owned())] });
+        let key = Secret::from("sk_test_key".to_owned());
+        let address = format!("http://{}", stripe.address);
+        let client = StripeClient::new(&address, &key, timeout).expect("an address");
+        let gateway = StripeGateway {
+            client: client.without_pauses(),
+            clock: ground.clock.clone(),
+            return_url: "https://shop.example/{order}/paid".to_owned(),
+            cancel_url: "https://shop.example/{order}".to_owned(),
+            methods: vec!["card".to_owned()],
+        };
+        let ports = Ports { payment: Arc::new(Providers { provider: Some(Arc::new(gateway)) }), ..fakes() };
+        let reactors = Reactor::all(&ports);
+        Self::on(ground, ports, None, |_| reactors).await
+    }
+
     async fn on(
         ground: Ground,
         ports: Ports,
         gateway: Option<Gateway>,
         reactors: impl FnOnce(&PeoplesPorts) -> Vec<Reactor>,
     ) -> Self {
-        let Ground { database, clock, listener, views, routes, beat, stop } = ground;
+        let Ground { database, clock, listener, views, routes, beat, listener_of_notices, stop } = ground;
         let store = EventStore::open(database.pool.clone(), database.run.clone(), 10_000);
         let log = Log::follow(store.clone(), stop.clone()).await.expect("the log can be read");
         let people = PeoplesPorts::over(store.clone(), clock.clone());
@@ -260,10 +298,17 @@ impl TestApp {
 
         let (keys, workspace) = (Keys::default(), WorkspaceId::from_uuid(Uuid::now_v7()));
         let checkpoints = Arc::new(Checkpoints(database.pool.clone()));
+        let intake = Intake {
+            store: store.clone(),
+            clock: clock.clone(),
+            gateway: ports.payment.clone(),
+            listeners: vec![listener_of_notices],
+            notices: Arc::new(PgNotices(database.pool.clone())),
+        };
         let app = App::new(Parts {
             freshness: checkpoints.clone(),
             subscriptions: checkpoints,
-            webhook_secret: SECRET.to_owned(),
+            intake: Some(intake.clone()),
             ..Parts::over(store.clone(), clock.clone(), Arc::new(keys.clone().over(store.clone())), ports)
         });
         tokio::spawn(watch(log.clone(), stop.clone()));
@@ -288,6 +333,7 @@ impl TestApp {
             door,
             mailer,
             credentials,
+            intake,
             address,
             gateway,
             subscriptions,
@@ -381,6 +427,7 @@ impl Ground {
             views: projections::all(),
             routes: routes(),
             beat: BEAT,
+            listener_of_notices: Arc::new(GatewayNotices { secrets: vec![Secret::from(SECRET.to_owned())] }),
             stop: CancellationToken::new(),
         }
     }

@@ -12,3 +12,4 @@ pub mod people;
 pub mod postgres;
 pub mod process;
 pub mod shortage;
+pub mod stripe;

@@ -1,18 +1,21 @@
-//! Acting on payments: giving up, and taking in what the gateway tells unasked.
+//! Acting on payments: giving up, marking a transfer as received, and taking in what the gateway tells unasked.
 
 use domain::finance::payment::{Payment, PaymentCommand, PaymentRefusal};
 use domain::ids::PaymentId;
 use domain::kernel::Decider;
+use domain::money::Money;
 use tracing::instrument;
 use uuid::Uuid;
 
 use super::refund::{self, taken_in};
 use crate::effect::finance::ask_gateway_when_payment_asks::answered;
-use crate::port::payment::{Charge, ChargeStatus};
+use crate::port::payment::{Charge, ChargeStatus, received};
 use crate::{Context, Error, Outcome, Refused, Result};
 
 /// Giving a payment up.
 pub const PAY: &str = "payment:pay";
+/// Saying that a transfer has come.
+pub const RECEIVE: &str = "payment:receive";
 /// Looking at payments.
 pub const READ: &str = "payment:read";
 
@@ -24,6 +27,17 @@ pub const READ: &str = "payment:read";
 pub async fn cancel(cx: Context, payment: PaymentId) -> Result<Outcome> {
     cx.must(PAY)?;
     cx.execute::<Payment>(payment, PaymentCommand::Cancel).await
+}
+
+/// Says that the money which a payment waits for by transfer is there, and what it is found by at the bank.
+///
+/// # Errors
+/// Refusals of the payment; any of [`Error`].
+#[instrument(name = "payment.receive", skip_all, fields(payment.id = %payment))]
+pub async fn receive(cx: Context, payment: PaymentId, reference: &str, amount: Money) -> Result<Outcome> {
+    cx.must(RECEIVE)?;
+    let (psp_ref, at) = (received(reference), cx.now());
+    cx.execute::<Payment>(payment, PaymentCommand::Receive { psp_ref, amount, at }).await
 }
 
 /// Takes in a charge as the gateway has it in its books: whatever of it is news. What is known already, or no
@@ -38,9 +52,11 @@ pub async fn observe(cx: &Context, charge: &Charge) -> Result<()> {
     if cx.load::<Payment>(&payment).await?.version == 0 {
         return Err(Error::Refused(Refused::by(Payment::NAME, &PaymentRefusal::Unknown)));
     }
-    for (index, fact) in facts_of(charge).into_iter().enumerate() {
-        // A command of its own each: the id says which, of which notification.
-        let id = Uuid::new_v5(&cx.command_id, format!("fact/{index}").as_bytes());
+    for fact in facts_of(charge) {
+        // A command of its own each: the id says which, of which notification. The same notification taken in again may
+        // tell more than before.
+        let told = serde_json::to_vec(&fact).map_err(Error::internal)?;
+        let id = Uuid::new_v5(&cx.command_id, &[b"fact/", &told[..]].concat());
         taken_in(cx.identified(id).execute::<Payment>(payment, fact).await)?;
     }
     for refunded in &charge.refunds {

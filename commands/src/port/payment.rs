@@ -2,16 +2,18 @@
 //!
 //! Every call is repeatable: its key of idempotency is made of our own ids, so asking again is never paying again.
 //! An error says what is certain: nothing happened, nothing will, or it is not known.
+//! Some providers answer at once whether an amount is held; others wait for the buyer, or for a person, and tell later.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use domain::finance::payment::{Advice, DeclineClass};
-use domain::ids::{AttemptId, CaptureId, PaymentId, RefundId, WorkspaceId};
+use domain::finance::payment::{Advice, DeclineClass, NextStep};
+use domain::ids::{AttemptId, CaptureId, OrderId, PaymentId, RefundId, WorkspaceId};
 use domain::money::Money;
 use serde::{Deserialize, Serialize};
 
 #[cfg(any(test, feature = "testing"))]
 pub mod fake;
+pub mod notice;
 pub mod signature;
 
 /// Moves money, or says why not.
@@ -23,10 +25,10 @@ pub trait PaymentGateway: Send + Sync + 'static {
     /// Takes some of what is held.
     async fn capture(&self, ask: &Capture) -> Result<Captured, GatewayError>;
 
-    /// Lets go of what is held.
+    /// Lets go of what is held, or stops waiting for what is to be held.
     async fn void(&self, ask: &Void) -> Result<(), GatewayError>;
 
-    /// Gives back some of what was taken.
+    /// Gives back some of what was taken. Where the provider takes its time over it, that is no answer yet.
     async fn refund(&self, ask: &Refund) -> Result<Refunded, GatewayError>;
 
     /// What is known of a charge; `None` if it was never heard of.
@@ -36,11 +38,14 @@ pub trait PaymentGateway: Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authorise {
     pub workspace: WorkspaceId,
+    pub order: OrderId,
     pub payment: PaymentId,
     pub attempt: AttemptId,
     pub amount: Money,
-    /// The provider's token of a payment method.
+    /// The provider's token of a payment method, or a word for how the buyer is to pay (`checkout`, `bank_transfer`).
     pub method: String,
+    /// When it was asked for the first time: no provider remembers a key for ever.
+    pub asked_at: DateTime<Utc>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,8 +110,17 @@ impl Refund {
 /// What came of asking for an amount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authorisation {
-    Authorised { psp_ref: String, amount: Money, valid_until: DateTime<Utc> },
+    Authorised {
+        psp_ref: String,
+        amount: Money,
+        valid_until: DateTime<Utc>,
+    },
     Declined(Decline),
+    /// Somebody has to do something first; `psp_ref` is the provider's reference of what is waited for.
+    Awaiting {
+        psp_ref: String,
+        next: NextStep,
+    },
 }
 
 /// Why an amount was not held, and what to do about it.
@@ -154,6 +168,9 @@ pub struct Charge {
     pub amount: Money,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decline: Option<Decline>,
+    /// What it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<NextStep>,
     pub valid_until: DateTime<Utc>,
     /// Ours, given back as it was sent.
     pub metadata: ChargeMetadata,
@@ -172,6 +189,7 @@ pub struct ChargeMetadata {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChargeStatus {
+    Awaiting,
     Authorised,
     Declined,
     Voided,
@@ -181,9 +199,10 @@ impl Charge {
     /// The charge as the answer to the attempt that made it, also where it was voided since.
     #[must_use]
     pub fn authorisation(&self) -> Authorisation {
-        match &self.decline {
-            Some(decline) => Authorisation::Declined(decline.clone()),
-            None => Authorisation::Authorised {
+        match (&self.decline, &self.next) {
+            (Some(decline), _) => Authorisation::Declined(decline.clone()),
+            (None, Some(next)) => Authorisation::Awaiting { psp_ref: self.id.clone(), next: next.clone() },
+            (None, None) => Authorisation::Authorised {
                 psp_ref: self.id.clone(),
                 amount: self.amount,
                 valid_until: self.valid_until,
@@ -241,6 +260,16 @@ pub enum GatewayError {
     /// It was heard and refused: nothing happened, and asking again changes nothing.
     #[error("the payment gateway refuses: {0}")]
     Rejected(String),
+}
+
+/// What the reference of a transfer begins with that a person has marked as received. It is of no provider: no money can
+/// be moved by it.
+pub const RECEIVED: &str = "transfer:";
+
+/// The reference of money that a person has found at the bank by this.
+#[must_use]
+pub fn received(reference: &str) -> String {
+    format!("{RECEIVED}{}", reference.trim())
 }
 
 /// What the method tokens of a gateway without real money stand for; any other is good.

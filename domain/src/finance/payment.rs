@@ -15,6 +15,7 @@ use crate::money::Money;
 use crate::sourced;
 
 mod attempt;
+mod awaiting;
 mod capture;
 mod closing;
 #[cfg(test)]
@@ -28,7 +29,7 @@ mod words;
 
 pub use refusal::PaymentRefusal;
 pub use state::Payment;
-pub use words::{Advice, CaptureMode, DeclineClass, Fact, Operation, PaymentStatus, Subject};
+pub use words::{Advice, CaptureMode, DeclineClass, Fact, NextStep, Operation, PaymentStatus, Subject};
 
 /// What may be asked of a payment, and what the provider may tell of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -62,6 +63,19 @@ pub enum PaymentCommand {
         psp_ref: String,
         amount: Money,
         valid_until: DateTime<Utc>,
+    },
+    /// The provider has taken it in hand, and waits for somebody. `psp_ref` is its reference of what is waited for.
+    RecordAwaiting {
+        attempt: AttemptId,
+        psp_ref: String,
+        next: NextStep,
+    },
+    /// A person says that the money which a transfer was asked for is there.
+    Receive {
+        /// What the money is found by: the reference of an authorisation from now on.
+        psp_ref: String,
+        amount: Money,
+        at: DateTime<Utc>,
     },
     RecordDeclined {
         attempt: AttemptId,
@@ -169,6 +183,19 @@ pub enum PaymentEvent {
         code: String,
         class: DeclineClass,
         advice: Advice,
+    },
+    /// The provider waits for somebody: what is held is not known before that.
+    ActionRequired {
+        order: OrderId,
+        attempt: AttemptId,
+        psp_ref: String,
+        next: NextStep,
+    },
+    /// The payment is over while somebody is waited for: whoever waits is to stop.
+    ActionCalledOff {
+        order: OrderId,
+        attempt: AttemptId,
+        psp_ref: String,
     },
     /// With all that is needed to ask again.
     OutcomeUnknown {
@@ -308,6 +335,8 @@ impl Decider for Payment {
             C::RecordDeclined { attempt, code, class, advice } => {
                 self.declined(terms, attempt, code, class, advice)
             }
+            C::RecordAwaiting { attempt, psp_ref, next } => self.awaiting(terms, attempt, psp_ref, next),
+            C::Receive { psp_ref, amount, at } => self.receive(terms, psp_ref, amount, at),
             C::RecordUnknown { attempt, operation } => self.unknown(terms, attempt, operation),
 
             C::Capture { capture, amount, at } => self.capture(terms, capture, amount, at),

@@ -5,14 +5,18 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use commands::port::payment::notice::{About, Hint, Listener};
+use commands::port::payment::signature::{SIGNATURE_HEADER, SignatureError, TOLERANCE, verify_any};
 use commands::port::payment::{
-    Authorisation, Authorise, Capture, Captured, Charge, ChargeMetadata, GatewayError, PaymentGateway,
-    Refund, Refunded, Void, Which,
+    Authorisation, Authorise, Capture, Captured, Charge, ChargeMetadata, GatewayError, Notice,
+    PaymentGateway, Refund, Refunded, Void, Which,
 };
 use reqwest::{Client, RequestBuilder, StatusCode, Url, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::config::Secret;
 use crate::gateway::wire::{Failure, NewCapture, NewCharge, NewRefund, NewVoid};
 
 /// How long an answer may take.
@@ -126,5 +130,31 @@ impl PaymentGateway for GatewayClient {
             Err(GatewayError::Rejected(code)) if code == "no_such_charge" => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// Reads the simulated gateway's notices, signed with one of these secrets.
+#[derive(Debug, Clone)]
+pub struct GatewayNotices {
+    pub secrets: Vec<Secret>,
+}
+
+impl Listener for GatewayNotices {
+    fn provider(&self) -> &'static str {
+        "simulated"
+    }
+
+    fn signature_header(&self) -> &'static str {
+        SIGNATURE_HEADER
+    }
+
+    fn check(&self, signature: &str, body: &[u8], now: DateTime<Utc>) -> Result<(), SignatureError> {
+        let secrets: Vec<_> = self.secrets.iter().map(|secret| secret.reveal().as_bytes()).collect();
+        verify_any(&secrets, signature, body, now, TOLERANCE)
+    }
+
+    fn read(&self, body: &[u8]) -> Option<Hint> {
+        let Notice { id, charge, .. } = serde_json::from_slice(body).ok()?;
+        Some(Hint { id, about: About::Charge(Box::new(charge)) })
     }
 }

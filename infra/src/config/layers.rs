@@ -22,7 +22,8 @@ const KNOWN: [(&str, &str); 5] = [
 ];
 
 /// Options that are one of a few words.
-const WORDS: [(&str, &[&str], &str); 2] = [
+const WORDS: [(&str, &[&str], &str); 3] = [
+    ("payments.provider", &["simulated", "stripe", "manual"], "give simulated, stripe or manual"),
     ("log.format", &["auto", "json", "text"], "give auto, json or text"),
     ("mail.encryption", &["none", "starttls", "tls"], "give none, starttls or tls"),
 ];

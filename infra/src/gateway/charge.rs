@@ -98,6 +98,7 @@ pub fn perform(
                 status,
                 amount: Money::new(amount.amount - short, amount.currency),
                 decline,
+                next: None,
                 valid_until: now + VALIDITY,
                 metadata: *metadata,
                 captures: vec![],
@@ -124,7 +125,7 @@ pub fn perform(
         Operation::Void { charge } => {
             let mut held = find(charge)?;
             match held.charge.status {
-                ChargeStatus::Declined => Ok(refused("not_authorised")),
+                ChargeStatus::Awaiting | ChargeStatus::Declined => Ok(refused("not_authorised")),
                 _ if !held.charge.captures.is_empty() => Ok(refused("already_captured")),
                 ChargeStatus::Voided => {
                     Ok(Done { answer: answer(200, &held.charge), held: None, kind: None })
@@ -162,7 +163,7 @@ fn refuses_capture(held: &Held, amount: Money, now: DateTime<Utc>) -> Option<&'s
     let left = charge.amount.amount - captured(charge);
     match charge.status {
         _ if held.method == "capture_fails" => Some("capture_declined"),
-        ChargeStatus::Declined | ChargeStatus::Voided => Some("not_authorised"),
+        ChargeStatus::Awaiting | ChargeStatus::Declined | ChargeStatus::Voided => Some("not_authorised"),
         _ if now >= charge.valid_until => Some("authorisation_expired"),
         _ if amount.currency != charge.amount.currency || amount.amount > left => Some("exceeds_authorised"),
         ChargeStatus::Authorised => None,

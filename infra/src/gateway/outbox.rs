@@ -129,6 +129,7 @@ mod tests {
             status: ChargeStatus::Authorised,
             amount: Money::new(1, Currency::USD),
             decline: None,
+            next: None,
             valid_until: at(0),
             metadata: ChargeMetadata {
                 workspace: WorkspaceId::from_uuid(Uuid::nil()),

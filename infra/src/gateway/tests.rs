@@ -11,13 +11,14 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use chrono::DateTime;
 use commands::clock::SystemClock;
 use commands::port::payment::signature::{self, SIGNATURE_HEADER, TOLERANCE};
 use commands::port::payment::{
     Authorisation, Authorise, Capture, ChargeStatus, GatewayError, Notice, NoticeKind, PaymentGateway,
     Refund, Void, Which,
 };
-use domain::ids::{AttemptId, CaptureId, PaymentId, RefundId, WorkspaceId};
+use domain::ids::{AttemptId, CaptureId, OrderId, PaymentId, RefundId, WorkspaceId};
 use domain::money::{Currency, Money};
 use futures::StreamExt;
 use tempfile::TempDir;
@@ -39,10 +40,12 @@ fn usd(amount: i64) -> Money {
 fn authorise(number: u128, method: &str) -> Authorise {
     Authorise {
         workspace: WorkspaceId::from_uuid(Uuid::from_u128(1)),
+        order: OrderId::from_uuid(Uuid::from_u128(number)),
         payment: PaymentId::from_uuid(Uuid::from_u128(number)),
         attempt: AttemptId::from_uuid(Uuid::from_u128(number)),
         amount: usd(1000),
         method: method.into(),
+        asked_at: DateTime::UNIX_EPOCH,
     }
 }
 
@@ -59,6 +62,7 @@ fn refund(charge: &str, number: u128, amount: i64) -> Refund {
 fn charge_of(answer: Authorisation) -> String {
     match answer {
         Authorisation::Authorised { psp_ref, .. } => psp_ref,
+        Authorisation::Awaiting { next, .. } => panic!("it waits: {next:?}"),
         Authorisation::Declined(decline) => panic!("declined: {decline:?}"),
     }
 }

@@ -59,7 +59,8 @@ pub struct BookLine {
 
 impl From<Charge> for BookLine {
     fn from(charge: Charge) -> Self {
-        let held = if charge.status == ChargeStatus::Declined { 0 } else { charge.amount.amount };
+        let holds = matches!(charge.status, ChargeStatus::Authorised | ChargeStatus::Voided);
+        let held = if holds { charge.amount.amount } else { 0 };
         Self {
             authorised: held,
             captured: captured(&charge),

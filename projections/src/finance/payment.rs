@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::finance::payment::{
-    Advice, CaptureMode, DeclineClass, Fact, Operation, Payment, PaymentEvent, PaymentStatus,
+    Advice, CaptureMode, DeclineClass, Fact, NextStep, Operation, Payment, PaymentEvent, PaymentStatus,
 };
 use domain::ids::{AttemptId, CaptureId, OrderId, PaymentId, RefundId};
 use domain::kernel::Recorded;
@@ -41,6 +41,8 @@ pub struct PaymentView {
     /// What the provider told when it could no longer be taken in: cases to look into.
     pub late_observations: Vec<LateFact>,
     pub expires_at: Option<DateTime<Utc>>,
+    /// What is waited for: the buyer, a transfer, or the provider alone.
+    pub next_step: Option<NextStep>,
 }
 
 /// One attempt at a payment.
@@ -154,6 +156,7 @@ impl PaymentView {
             refunds: Vec::new(),
             late_observations: Vec::new(),
             expires_at,
+            next_step: None,
         })
     }
 
@@ -167,7 +170,16 @@ impl PaymentView {
                 self.method.clone_from(method);
                 self.attempts.push(AttemptView::started(*attempt, *number, method.clone()));
             }
+            E::ActionRequired { next, .. } => {
+                self.status = match next {
+                    NextStep::Wait => PaymentStatus::Processing,
+                    NextStep::Redirect { .. } | NextStep::Transfer { .. } => PaymentStatus::RequiresAction,
+                };
+                self.next_step = Some(next.clone());
+            }
+            E::ActionCalledOff { .. } => self.next_step = None,
             E::Authorised { attempt, psp_ref, amount, valid_until, .. } => {
+                self.next_step = None;
                 (self.status, self.authorised) = (PaymentStatus::RequiresCapture, *amount);
                 self.attempt(*attempt, |attempt| {
                     attempt.status = AttemptStatus::Authorised;
@@ -176,6 +188,7 @@ impl PaymentView {
                 });
             }
             E::Declined { attempt, code, class, advice, .. } => {
+                self.next_step = None;
                 self.status = match class {
                     DeclineClass::Fraud => PaymentStatus::Failed,
                     DeclineClass::Hard => PaymentStatus::RequiresPaymentMethod,
@@ -232,7 +245,7 @@ impl PaymentView {
             E::Cancelled { .. } => self.status = PaymentStatus::Cancelled,
             E::Expired { .. } => self.status = PaymentStatus::Expired,
             E::Conflicted { attempt, capture, .. } => {
-                self.status = PaymentStatus::Conflicted;
+                (self.status, self.next_step) = (PaymentStatus::Conflicted, None);
                 match capture {
                     Some(id) => self.capture_of(*id, |capture| capture.status = CaptureStatus::Conflicted),
                     None => self.attempt(*attempt, |attempt| attempt.status = AttemptStatus::Conflicted),

@@ -4,16 +4,16 @@
 //! SIGTERM let what is under way come to its end, within ten seconds. A second signal does not wait.
 
 mod http;
+mod payments;
 mod people;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use api::app::App;
 use commands::port::Ports;
-use infra::adapter::gateway::GatewayClient;
+use infra::adapter::notices::try_again;
 use infra::config::{Config, Http};
 use infra::log::Log;
 use infra::relay::Relay;
@@ -78,11 +78,14 @@ pub struct Running {
 pub async fn start(config: Config, roles: &[Role], stop: CancellationToken) -> anyhow::Result<Running> {
     let metrics = telemetry::metrics();
     let base = Base::of_role(config).await?;
-    let gateway = GatewayClient::new(&base.config.gateway.url, base.config.gateway.timeout)?;
+    let intake = payments::intake(&base)?;
     let vault = base.vault()?;
     let door = people::door(&base, vault.clone())?;
-    let ports =
-        Ports { payment: Arc::new(gateway), vault: vault.clone(), credentials: door.credentials.clone() };
+    let ports = Ports {
+        payment: intake.gateway.clone(),
+        vault: vault.clone(),
+        credentials: door.credentials.clone(),
+    };
     let mut tasks = JoinSet::new();
     let has = |role| roles.contains(&role);
 
@@ -104,6 +107,11 @@ pub async fn start(config: Config, roles: &[Role], stop: CancellationToken) -> a
         let mut reactors = if has(Role::React) { Reactor::all(&ports) } else { Vec::new() };
         if has(Role::React) {
             reactors.extend(people::mail(&base, door.clone())?);
+            let (intake, stop) = (intake.clone(), stop.clone());
+            tasks.spawn(async move {
+                try_again(intake, stop).await;
+                Ok(())
+            });
         }
         let host = host(&base, log, &stop);
         tasks.spawn(async move { Ok(host.run_with(from_kafka, views, reactors).await?) });
@@ -116,7 +124,7 @@ pub async fn start(config: Config, roles: &[Role], stop: CancellationToken) -> a
                 Ok(())
             });
             let people = people::people(&base, door, log.clone())?;
-            let app = http::app(&base, ports, vault, relayed, log.clone())?.with_people(people);
+            let app = http::app(&base, ports, intake, vault, relayed, log.clone())?.with_people(people);
             let until = stop.clone();
             tasks.spawn(async move {
                 watch(log, until).await;

@@ -1,6 +1,7 @@
 //! When a payment asks for money to be held, taken or let go, the gateway is asked.
 //!
-//! A buyer waits at first, so the first questions for what is not known come soon.
+//! A buyer waits at first, so the first questions for what is not known come soon. What waits for the buyer is heard of
+//! by a notice of the provider; should none come, it is asked about too, less often.
 
 use std::sync::Arc;
 
@@ -8,9 +9,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::commerce::checkout::{Checkout, CheckoutCommand};
 use domain::finance::payment::{
-    Advice, DeclineClass, Fact, Operation, Payment, PaymentCommand, PaymentEvent,
+    Advice, DeclineClass, Fact, NextStep, Operation, Payment, PaymentCommand, PaymentEvent,
 };
-use domain::ids::{AttemptId, CaptureId, PaymentId};
+use domain::ids::{AttemptId, CaptureId, OrderId, PaymentId};
 use domain::kernel::{Decider, Recorded, Unreadable};
 use domain::money::Money;
 
@@ -18,7 +19,9 @@ use crate::act::Instruction;
 use crate::effect::Effect;
 use crate::effect::finance::{ask_again, asked_again, said};
 use crate::ids::checkout_of_payment;
-use crate::port::payment::{Authorisation, Authorise, Capture, PaymentGateway, Void};
+use crate::port::payment::{
+    Authorisation, Authorise, Capture, ChargeStatus, GatewayError, PaymentGateway, Void, Which,
+};
 
 /// Effect `ask_gateway_when_payment_asks`.
 pub struct AskGatewayWhenPaymentAsks {
@@ -39,8 +42,8 @@ impl Effect for AskGatewayWhenPaymentAsks {
         use PaymentEvent as E;
         let Some((payment, happened)) = event.happened_to::<Payment>()? else { return Ok(vec![]) };
         Ok(match happened {
-            E::AttemptStarted { attempt, amount, method, .. } => {
-                vec![self.authorise(event, payment, *attempt, *amount, method).await]
+            E::AttemptStarted { order, attempt, amount, method, .. } => {
+                vec![self.authorise(event, payment, (*order, *attempt), *amount, method).await]
             }
             E::CaptureRequested { attempt, charge, capture, amount, .. } => {
                 vec![self.capture(payment, *attempt, charge, *capture, *amount).await]
@@ -49,6 +52,13 @@ impl Effect for AskGatewayWhenPaymentAsks {
             // Held although the payment was over: it is let go at once.
             E::LateObservation { fact: Fact::Authorised, attempt: Some(attempt), reference, .. } => {
                 vec![self.void(payment, *attempt, reference).await]
+            }
+            E::ActionRequired { attempt, next, .. } => {
+                let asked = !matches!(next, NextStep::Transfer { .. });
+                asked.then(|| look_again(*attempt, TimeDelta::zero())).flatten().into_iter().collect()
+            }
+            E::ActionCalledOff { attempt, psp_ref, .. } => {
+                self.call_off(payment, *attempt, psp_ref, TimeDelta::zero()).await
             }
             E::OutcomeUnknown { attempt, operation, .. } => {
                 ask_again(key(*attempt, *operation), TimeDelta::zero()).into_iter().collect()
@@ -63,16 +73,24 @@ impl Effect for AskGatewayWhenPaymentAsks {
         key: &str,
         due_at: DateTime<Utc>,
     ) -> Result<Vec<Instruction>, Unreadable> {
-        let Some((
-            payment,
-            PaymentEvent::OutcomeUnknown { order, attempt, operation, amount, charge, method },
-        )) = cause.happened_to::<Payment>()?
-        else {
-            return Ok(vec![]);
-        };
+        let asked_after = due_at - cause.recorded_at;
+        let (payment, order, attempt, operation, amount, charge, method) =
+            match cause.happened_to::<Payment>()? {
+                Some((
+                    payment,
+                    PaymentEvent::OutcomeUnknown { order, attempt, operation, amount, charge, method },
+                )) => (payment, order, attempt, operation, amount, charge, method),
+                Some((payment, PaymentEvent::ActionRequired { order, attempt, psp_ref, next })) => {
+                    return Ok(self.look(payment, (*order, *attempt), psp_ref, next, asked_after).await);
+                }
+                Some((payment, PaymentEvent::ActionCalledOff { attempt, psp_ref, .. })) => {
+                    return Ok(self.call_off(payment, *attempt, psp_ref, asked_after).await);
+                }
+                _ => return Ok(vec![]),
+            };
         let charge = charge.as_deref().unwrap_or_default();
         let answer = match operation {
-            Operation::Authorise => self.authorise(cause, payment, *attempt, *amount, method).await,
+            Operation::Authorise => self.authorise(cause, payment, (*order, *attempt), *amount, method).await,
             Operation::Capture { capture } => {
                 self.capture(payment, *attempt, charge, *capture, *amount).await
             }
@@ -82,8 +100,28 @@ impl Effect for AskGatewayWhenPaymentAsks {
         let unknown = Instruction::to::<Payment>(payment, unknown);
         let unresolved = CheckoutCommand::RecordPaymentUnresolved;
         let unresolved = Instruction::to::<Checkout>(checkout_of_payment(*order, payment), unresolved);
-        Ok(asked_again(answer, &unknown, (key, due_at - cause.recorded_at), unresolved))
+        Ok(asked_again(answer, &unknown, (key, asked_after), unresolved))
     }
+}
+
+/// When what waits for the buyer is asked about, in case no notice of it comes.
+const LOOKS: [TimeDelta; 11] = [
+    TimeDelta::minutes(5),
+    TimeDelta::minutes(15),
+    TimeDelta::minutes(40),
+    TimeDelta::hours(1),
+    TimeDelta::days(1),
+    TimeDelta::days(2),
+    TimeDelta::days(3),
+    TimeDelta::days(4),
+    TimeDelta::days(5),
+    TimeDelta::days(6),
+    TimeDelta::days(7),
+];
+
+fn look_again(attempt: AttemptId, asked_after: TimeDelta) -> Option<Instruction> {
+    let next = LOOKS.into_iter().find(|&after| after > asked_after);
+    next.map(|after| Instruction::remind(format!("awaited-{attempt}"), after))
 }
 
 fn key(attempt: AttemptId, operation: Operation) -> String {
@@ -99,12 +137,12 @@ impl AskGatewayWhenPaymentAsks {
         &self,
         event: &Recorded,
         payment: PaymentId,
-        attempt: AttemptId,
+        (order, attempt): (OrderId, AttemptId),
         amount: Money,
         method: &str,
     ) -> Instruction {
-        let ask =
-            Authorise { workspace: event.workspace, payment, attempt, amount, method: method.to_owned() };
+        let (workspace, asked_at, method) = (event.workspace, event.recorded_at, method.to_owned());
+        let ask = Authorise { workspace, order, payment, attempt, amount, method, asked_at };
         let command = match said(self.gateway.authorise(&ask).await) {
             Some(Ok(answer)) => answered(attempt, answer),
             Some(Err(code)) => PaymentCommand::RecordDeclined {
@@ -116,6 +154,57 @@ impl AskGatewayWhenPaymentAsks {
             None => PaymentCommand::RecordUnknown { attempt, operation: Operation::Authorise },
         };
         Instruction::to::<Payment>(payment, command)
+    }
+
+    /// Looks how something stands that waits for somebody.
+    async fn look(
+        &self,
+        payment: PaymentId,
+        (order, attempt): (OrderId, AttemptId),
+        psp_ref: &str,
+        next: &NextStep,
+        asked_after: TimeDelta,
+    ) -> Vec<Instruction> {
+        let found = self.gateway.find(&Which::OfReference(psp_ref.to_owned())).await;
+        let answer = match found {
+            Ok(Some(charge)) if charge.status != ChargeStatus::Awaiting => charge.authorisation(),
+            _ => {
+                let again = look_again(attempt, asked_after);
+                let unresolved = || {
+                    let checkout = checkout_of_payment(order, payment);
+                    Instruction::to::<Checkout>(checkout, CheckoutCommand::RecordPaymentUnresolved)
+                };
+                let in_the_end = (*next == NextStep::Wait).then(unresolved);
+                return again.or(in_the_end).into_iter().collect();
+            }
+        };
+        vec![Instruction::to::<Payment>(payment, answered(attempt, answer))]
+    }
+
+    /// Stops waiting. What came of it before it could be stopped is taken in, too late.
+    async fn call_off(
+        &self,
+        payment: PaymentId,
+        attempt: AttemptId,
+        psp_ref: &str,
+        asked_after: TimeDelta,
+    ) -> Vec<Instruction> {
+        let again = || ask_again(format!("called-off-{attempt}"), asked_after).into_iter().collect();
+        match self.gateway.void(&Void { charge: psp_ref.to_owned() }).await {
+            Ok(()) => vec![],
+            Err(GatewayError::Unknown(_) | GatewayError::Unavailable(_)) => again(),
+            Err(GatewayError::Rejected(_)) => {
+                match self.gateway.find(&Which::OfReference(psp_ref.to_owned())).await {
+                    Ok(Some(charge)) if charge.status == ChargeStatus::Awaiting => again(),
+                    Ok(Some(charge)) => {
+                        let answer = answered(attempt, charge.authorisation());
+                        vec![Instruction::to::<Payment>(payment, answer)]
+                    }
+                    Ok(None) | Err(GatewayError::Rejected(_)) => vec![],
+                    Err(_) => again(),
+                }
+            }
+        }
     }
 
     async fn capture(
@@ -157,6 +246,9 @@ pub fn answered(attempt: AttemptId, answer: Authorisation) -> PaymentCommand {
     match answer {
         Authorisation::Authorised { psp_ref, amount, valid_until } => {
             PaymentCommand::RecordAuthorised { attempt, psp_ref, amount, valid_until }
+        }
+        Authorisation::Awaiting { psp_ref, next } => {
+            PaymentCommand::RecordAwaiting { attempt, psp_ref, next }
         }
         Authorisation::Declined(decline) => PaymentCommand::RecordDeclined {
             attempt,

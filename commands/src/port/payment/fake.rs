@@ -112,6 +112,7 @@ impl PaymentGateway for FakeGateway {
                 status: if decline.is_some() { ChargeStatus::Declined } else { ChargeStatus::Authorised },
                 amount,
                 decline,
+                next: None,
                 valid_until: VALID_UNTIL,
                 metadata: ChargeMetadata {
                     workspace: ask.workspace,
@@ -223,7 +224,7 @@ const VALID_UNTIL: DateTime<Utc> = match DateTime::from_timestamp(4_102_444_800,
 #[cfg(test)]
 mod tests {
     use domain::finance::payment::DeclineClass;
-    use domain::ids::{AttemptId, CaptureId, PaymentId, RefundId, WorkspaceId};
+    use domain::ids::{AttemptId, CaptureId, OrderId, PaymentId, RefundId, WorkspaceId};
     use domain::money::{Currency, Money};
     use uuid::Uuid;
 
@@ -236,10 +237,12 @@ mod tests {
     fn authorise(method: &str) -> Authorise {
         Authorise {
             workspace: WorkspaceId::from_uuid(Uuid::from_u128(1)),
+            order: OrderId::from_uuid(Uuid::from_u128(4)),
             payment: PaymentId::from_uuid(Uuid::from_u128(2)),
             attempt: AttemptId::from_uuid(Uuid::from_u128(3)),
             amount: usd(1000),
             method: method.into(),
+            asked_at: DateTime::UNIX_EPOCH,
         }
     }
 

@@ -38,6 +38,25 @@ pub fn sign(secret: &[u8], body: &[u8], now: DateTime<Utc>) -> String {
     format!("t={time},v1={}", hex::encode(mac(secret, time, body).finalize().into_bytes()))
 }
 
+/// Whether a body was signed with one of these secrets, and lately: there are several while one takes the place of
+/// another. Signatures are compared in constant time, and all of them with all secrets.
+///
+/// # Errors
+/// [`SignatureError`] if not.
+pub fn verify_any<S: AsRef<[u8]>>(
+    secrets: &[S],
+    header: &str,
+    body: &[u8],
+    now: DateTime<Utc>,
+    tolerance: TimeDelta,
+) -> Result<(), SignatureError> {
+    let checked = secrets.iter().map(|secret| verify(secret.as_ref(), header, body, now, tolerance));
+    checked.fold(Err(SignatureError::Mismatch), |so_far, this| match (so_far, this) {
+        (Ok(()), _) | (_, Ok(())) => Ok(()),
+        (_, error) => error,
+    })
+}
+
 /// Whether a body was signed with this secret, and lately. Signatures are compared in constant time.
 ///
 /// # Errors
@@ -128,6 +147,20 @@ mod tests {
             assert_eq!(checked(&header, BODY, at(0)), Ok(()));
         }
         assert_eq!(checked(&format!("{time},{theirs}"), BODY, at(0)), Err(SignatureError::Mismatch));
+    }
+
+    #[test]
+    fn may_be_of_any_secret_while_one_takes_the_place_of_another() {
+        let secrets = [b"whsec_new".as_slice(), SECRET];
+        let any = |header: &str| verify_any(&secrets, header, BODY, at(0), TOLERANCE);
+        for secret in secrets {
+            assert_eq!(any(&sign(secret, BODY, at(0))), Ok(()));
+        }
+        assert_eq!(any(&sign(b"other", BODY, at(0))), Err(SignatureError::Mismatch));
+        assert_eq!(any(&sign(SECRET, BODY, at(-301))), Err(SignatureError::Stale));
+        let nobody: [&[u8]; 0] = [];
+        let header = sign(SECRET, BODY, at(0));
+        assert_eq!(verify_any(&nobody, &header, BODY, at(0), TOLERANCE), Err(SignatureError::Mismatch));
     }
 
     #[test]

@@ -102,6 +102,7 @@ impl Payment {
             Operation::Authorise => (
                 known.standing == Standing::Started
                     && known.charge.is_none()
+                    && known.awaits.is_none()
                     && !self.was_told_declined(attempt),
                 known.in_doubt == Some(operation),
                 terms.amount,
@@ -142,7 +143,7 @@ impl Payment {
         Ok(vec![E::LateObservation { order: terms.order, fact, attempt, capture, reference, amount }])
     }
 
-    fn attempt(&self, attempt: AttemptId) -> Result<&Attempt, No> {
+    pub(super) fn attempt(&self, attempt: AttemptId) -> Result<&Attempt, No> {
         self.attempts.get(&attempt).ok_or(No::NoSuchAttempt)
     }
 

@@ -31,7 +31,7 @@ impl Payment {
                 let amount = live.conflict.unwrap_or(amount);
                 Ok(vec![E::VoidRequested { order, attempt, charge, amount }])
             }
-            _ => Ok(vec![E::Cancelled { order, amount }]),
+            _ => Ok(self.calling_off(terms, E::Cancelled { order, amount })),
         }
     }
 
@@ -78,7 +78,9 @@ impl Payment {
             Some((Standing::Voiding, _)) => Err(No::VoidInFlight),
             Some((Standing::Authorised, Some(until))) if at >= until => Ok(vec![expired]),
             Some((Standing::Authorised, _)) => Err(No::StillAuthorised),
-            _ if expires_at.is_some_and(|expires_at| at >= expires_at) => Ok(vec![expired]),
+            _ if expires_at.is_some_and(|expires_at| at >= expires_at) => {
+                Ok(self.calling_off(terms, expired))
+            }
             _ => Err(No::NotDue),
         }
     }

@@ -46,6 +46,8 @@ pub enum PaymentRefusal {
     MethodDeclined,
     #[error("the provider's reference belongs to another attempt")]
     DuplicatePspRef,
+    #[error("no transfer is waited for")]
+    NotAwaited,
     #[error("nothing is authorised")]
     NotAuthorised,
     #[error("the amount is authorised")]

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{CaptureMode, DeclineClass, Fact, Operation, PaymentCommand, PaymentEvent, PaymentStatus};
+use super::{
+    CaptureMode, DeclineClass, Fact, NextStep, Operation, PaymentCommand, PaymentEvent, PaymentStatus,
+};
 use crate::ids::{AttemptId, CaptureId, OrderId, RefundId};
 use crate::money::Money;
 
@@ -21,6 +23,8 @@ pub struct Payment {
     /// Money that was captured too late, by the provider's reference.
     pub(super) late_captures: BTreeMap<String, Money>,
     pub(super) refunds: BTreeMap<RefundId, Allotment>,
+    /// Whether it ever waited for a transfer, which may still come.
+    pub(super) awaited_a_transfer: bool,
     /// What was told too late, so that it is written down once.
     pub(super) observed: BTreeSet<(Fact, String)>,
     pub(super) closed: Option<Closed>,
@@ -58,6 +62,8 @@ pub(super) struct Attempt {
     pub valid_until: Option<DateTime<Utc>>,
     /// The amount that the provider tells of, where it is not ours.
     pub conflict: Option<Money>,
+    /// What it waits for, and the provider's reference of that.
+    pub awaits: Option<(String, NextStep)>,
     /// What it is not known of whether it was done.
     pub in_doubt: Option<Operation>,
 }
@@ -135,6 +141,7 @@ impl Payment {
             _ if self.captured() > 0 => S::PartiallyCaptured,
             _ if self.capturing() > 0 => S::Processing,
             (_, Some(Standing::Authorised)) => S::RequiresCapture,
+            _ if self.buyer_is_waited_for() => S::RequiresAction,
             (_, Some(Standing::Started | Standing::Voiding)) => S::Processing,
             _ if self.last_method.as_ref().is_some_and(|m| self.declined_methods.contains(m)) => {
                 S::RequiresPaymentMethod
@@ -207,11 +214,13 @@ impl Payment {
                 known.charge = Some(psp_ref);
                 known.valid_until = Some(valid_until);
                 known.conflict = None;
+                known.awaits = None;
             }),
             E::Declined { attempt, class, .. } => {
                 let methods = &mut self.declined_methods;
                 if let Some(known) = self.attempts.get_mut(&attempt) {
                     known.standing = Standing::Declined;
+                    known.awaits = None;
                     known.in_doubt = None;
                     let for_good = matches!(class, DeclineClass::Hard | DeclineClass::Fraud);
                     methods.extend(for_good.then(|| known.method.clone()));
@@ -219,6 +228,13 @@ impl Payment {
                 if class == DeclineClass::Fraud {
                     self.closed = Some(Closed::Failed);
                 }
+            }
+            E::ActionRequired { attempt, psp_ref, next, .. } => {
+                self.awaited_a_transfer |= matches!(next, NextStep::Transfer { .. });
+                self.change(attempt, |known| known.awaits = Some((psp_ref, next)));
+            }
+            E::ActionCalledOff { attempt, psp_ref, .. } => {
+                self.change(attempt, |known| known.awaits = Some((psp_ref, NextStep::Wait)));
             }
             E::OutcomeUnknown { operation: Operation::Capture { capture }, .. } => {
                 if let Some(known) = self.captures.get_mut(&capture) {
@@ -317,6 +333,7 @@ impl Attempt {
             charge: None,
             valid_until: None,
             conflict: None,
+            awaits: None,
             in_doubt: None,
         }
     }

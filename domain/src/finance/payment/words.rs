@@ -1,5 +1,6 @@
 //! Words: the small vocabularies that payments are told in.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, EnumString};
 
@@ -60,6 +61,23 @@ pub enum Operation {
     Void,
 }
 
+/// What an attempt waits for, outside of the platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = PaymentNextStep))]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum NextStep {
+    /// The buyer pays at this address, as long as it is open.
+    Redirect {
+        url: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<DateTime<Utc>>,
+    },
+    /// The buyer transfers the money under this reference, and a person marks it as received.
+    Transfer { reference: String },
+    /// The provider is still at it: nobody has to do anything.
+    Wait,
+}
+
 /// What the provider tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, AsRefStr)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = PaymentFact))]
@@ -84,6 +102,8 @@ pub enum PaymentStatus {
     RequiresPaymentMethod,
     RequiresConfirmation,
     Processing,
+    /// The buyer has something to do: `next_step` says what.
+    RequiresAction,
     RequiresCapture,
     PartiallyCaptured,
     Succeeded,

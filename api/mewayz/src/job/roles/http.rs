@@ -17,6 +17,7 @@ use api::port::{Dependency, Freshness, Standstill, SubscriptionState, Subscripti
 use async_trait::async_trait;
 use commands::clock::Clock;
 use commands::port::Ports;
+use commands::Intake;
 use infra::adapter::vault::PgVault;
 use infra::config::Http;
 use infra::log::Log;
@@ -52,6 +53,7 @@ fn limits(http: &Http) -> Limits {
 pub(super) fn app(
     base: &Base,
     ports: Ports,
+    intake: Intake,
     vault: Arc<PgVault>,
     relayed: Option<watch::Receiver<RelayState>>,
     log: Log,
@@ -73,10 +75,7 @@ pub(super) fn app(
         parts.dependencies.push(Arc::new(Kafka(relayed)));
     }
     parts.dependencies.push(Arc::new(Movement(subscriptions)));
-    // Where no secret is agreed on, it is one that nobody knows: every notice is refused.
-    if let Some(agreed) = &base.config.gateway.webhook_secret {
-        agreed.reveal().clone_into(&mut parts.webhook_secret);
-    }
+    parts.intake = Some(intake);
     Ok(App::new(parts))
 }
 
