@@ -7,6 +7,7 @@ mod number_order_when_it_is_placed;
 mod refund_when_money_is_owed;
 mod reopen_cart_when_order_comes_to_nothing;
 mod start_checkout_when_order_is_placed;
+mod stop_waiting_when_checkout_closes;
 mod tell_checkout_what_happened;
 
 use crate::process::Process;
@@ -20,6 +21,7 @@ pub(super) fn processes() -> Vec<Box<dyn Process>> {
         Box::new(refund_when_money_is_owed::RefundWhenMoneyIsOwed),
         Box::new(reopen_cart_when_order_comes_to_nothing::ReopenCartWhenOrderComesToNothing),
         Box::new(start_checkout_when_order_is_placed::StartCheckoutWhenOrderIsPlaced),
+        Box::new(stop_waiting_when_checkout_closes::StopWaitingWhenCheckoutCloses),
         Box::new(tell_checkout_what_happened::TellCheckoutWhatHappened),
     ]
 }

@@ -115,6 +115,8 @@ pub enum PaymentCommand {
         psp_ref: String,
         code: String,
     },
+    /// Give it up if all that it does is wait for somebody.
+    StopWaiting,
     /// Give the payment up at whatever stage, as long as nothing is captured.
     Cancel,
     /// Give it up because its time has run out.
@@ -348,6 +350,7 @@ impl Decider for Payment {
             C::Void => self.void(terms),
             C::RecordVoided { psp_ref } => self.voided(terms, psp_ref),
             C::RecordVoidFailed { psp_ref, code } => self.void_failed(terms, psp_ref, code),
+            C::StopWaiting => self.stop_waiting(terms),
             C::Cancel => self.cancel(terms),
             C::Expire { at } => self.expire(terms, at),
 

@@ -79,6 +79,16 @@ impl Payment {
         }
     }
 
+    /// What is not known, held or taken goes on.
+    pub(super) fn stop_waiting(&self, terms: &Terms) -> Decision {
+        let live = self.last().filter(|(_, live)| live.standing == Standing::Started);
+        if self.closed.is_some() || live.is_none_or(|(_, live)| live.awaits.is_none()) {
+            return Ok(vec![]);
+        }
+        let end = E::Cancelled { order: terms.order, amount: terms.amount };
+        Ok(self.calling_off(terms, end))
+    }
+
     /// The end of a payment, and that nobody is to be waited for any more.
     pub(super) fn calling_off(&self, terms: &Terms, end: E) -> Vec<E> {
         let live = self.last().filter(|(_, live)| live.standing == Standing::Started);
@@ -173,6 +183,16 @@ mod tests {
         let payment = payment.and(C::Cancel);
         let late = payment.when(authorise(A1)).unwrap();
         assert!(matches!(&late[..], [E::LateObservation { fact: Fact::Authorised, .. }]), "{late:?}");
+    }
+
+    #[test]
+    fn only_waiting_is_stopped() {
+        let payment = waiting(redirect());
+        assert_eq!(payment.when(C::StopWaiting), Ok(vec![cancelled(), called_off()]));
+        assert_eq!(payment.and(C::StopWaiting).when(C::StopWaiting), Ok(vec![]));
+        for history in [vec![created()], vec![created(), started(A1, 1)], authorised_payment()] {
+            assert_eq!(given::<Payment>(history).when(C::StopWaiting), Ok(vec![]));
+        }
     }
 
     #[test]
