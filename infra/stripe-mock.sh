@@ -15,7 +15,7 @@ if ! [[ -x $bin/stripe-mock ]]; then
   GOBIN=$bin go install "github.com/stripe/stripe-mock@$version" ||
     { say "skipped: stripe-mock $version cannot be installed"; exit 0; }
 fi
-"$bin/stripe-mock" -http-addr "127.0.0.1:$port" -https-addr 127.0.0.1:0 >"$PWD/.test/stripe-mock.log" 2>&1 &
+"$bin/stripe-mock" -http-addr "127.0.0.1:$port" -https-addr "127.0.0.1:$((port + 1))" >"$PWD/.test/stripe-mock.log" 2>&1 &
 mock=$!
 trap 'kill $mock 2>/dev/null' EXIT
 for _ in {1..100}; do
