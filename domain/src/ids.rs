@@ -11,6 +11,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::money::Currency;
 pub use ledger::{LedgerAccountId, NotALedgerAccount};
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -305,6 +306,47 @@ impl From<StockId> for String {
 #[cfg(feature = "schema")]
 crate::schema::published!(StockId, crate::schema::stock_id());
 
+/// What a seller has in one currency; its stream's id is `<seller>@<currency>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct SellerBalanceId {
+    pub seller: SellerId,
+    pub currency: Currency,
+}
+
+/// A text that names no balance of a seller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a seller's balance is <seller>@<currency>")]
+pub struct NotASellerBalance;
+
+impl fmt::Display for SellerBalanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.seller, self.currency)
+    }
+}
+
+impl FromStr for SellerBalanceId {
+    type Err = NotASellerBalance;
+    fn from_str(text: &str) -> Result<Self, NotASellerBalance> {
+        let (seller, currency) = text.split_once('@').ok_or(NotASellerBalance)?;
+        let seller = seller.parse().map_err(|_| NotASellerBalance)?;
+        Ok(Self { seller, currency: currency.parse().map_err(|_| NotASellerBalance)? })
+    }
+}
+
+impl TryFrom<String> for SellerBalanceId {
+    type Error = NotASellerBalance;
+    fn try_from(text: String) -> Result<Self, NotASellerBalance> {
+        text.parse()
+    }
+}
+
+impl From<SellerBalanceId> for String {
+    fn from(id: SellerBalanceId) -> String {
+        id.to_string()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -357,6 +399,12 @@ mod tests {
             assert_eq!(text.parse::<Sku>().map(String::from).as_deref(), Ok(text));
         }
         assert_eq!("a b".parse::<Location>(), Err(NotACode));
+        let balance = "slr_00000000000000000000000001@KWD";
+        assert_eq!(balance.parse::<SellerBalanceId>().unwrap().to_string(), balance);
+        for text in ["", "slr_00000000000000000000000001", "slr_1@USD", "slr_00000000000000000000000001@usd"]
+        {
+            assert_eq!(text.parse::<SellerBalanceId>(), Err(NotASellerBalance), "{text}");
+        }
         let pool: StockId = "TEA/GREEN 2@main".parse().unwrap();
         assert_eq!((pool.sku.as_str(), pool.location.as_str()), ("TEA/GREEN 2", "main"));
     }
