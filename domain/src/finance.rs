@@ -1,7 +1,9 @@
-//! Finance: what is paid for an order and what is given back, wallets, invoices, payouts, and the books.
 
+//! Finance: what is paid for an order and what is given back, wallets, invoices, payouts, and the books.
+//! Finance: what is paid for an order and what is given back, what is held for others, and the books.
 pub mod billing_entity;
 pub mod credit_note;
+pub mod escrow;
 pub mod expense;
 pub mod fee;
 pub mod invoice;

@@ -181,6 +181,15 @@ typed_id! {
     ExpenseId = "exp";
     /// A checkout: the process that takes one order from placed to confirmed.
     CheckoutId = "chk";
+    /// Money held for two parties until both or a resolver say whose it is.
+    EscrowId = "esc";
+    /// One piece of work of an escrow, with its price.
+    MilestoneId = "mil";
+    /// One payment into an escrow.
+    FundingId = "fund";
+    /// One release or refund out of an escrow, as whoever asks for it names it.
+    MovementId = "mov";
+    DisputeId = "disp";
 }
 
 /// A stock keeping unit: the seller's own code, 1 to 64 of `A-Z a-z 0-9 . _ - /` and blanks. A letter or a digit stands at

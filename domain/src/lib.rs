@@ -5,6 +5,7 @@
 
 pub mod commerce;
 pub mod currency;
+pub mod digest;
 pub mod finance;
 pub mod identity;
 pub mod ids;
