@@ -1,8 +1,9 @@
+//! Finance: what is paid for an order and what is given back, what is held for others, wallets, invoices, payouts, and
+//! the books.
 
-//! Finance: what is paid for an order and what is given back, wallets, invoices, payouts, and the books.
-//! Finance: what is paid for an order and what is given back, what is held for others, and the books.
 pub mod billing_entity;
 pub mod credit_note;
+pub mod dispute;
 pub mod escrow;
 pub mod expense;
 pub mod fee;
