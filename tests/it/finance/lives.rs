@@ -161,12 +161,13 @@ async fn lives(seed: u64, faults: Profile) {
     let mut lots = StdRng::seed_from_u64(seed);
     app.sell("TEE", 1_003, 10_000).await;
     app.sell("CUP", 697, 10_000).await;
+    let (many, acts) = if long() { (12, 220) } else { (8, 100) };
     let mut orders = Vec::new();
-    for _ in 0..12 {
+    for _ in 0..many {
         orders.push(place(&app, &mut lots).await);
     }
     app.pass(TimeDelta::seconds(30)).await;
-    for _ in 0..220 {
+    for _ in 0..acts {
         let order = &orders[lots.random_range(0..orders.len())];
         act(&app, order, &mut lots).await;
     }
@@ -223,7 +224,7 @@ async fn the_books_are_what_became_of_the_orders_whatever_the_gateway_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_books_are_what_became_of_the_orders() {
-    for seed in 11..=if long() { 40 } else { 12 } {
+    for seed in 11..=if long() { 40 } else { 11 } {
         lives(seed, Profile::NONE).await;
     }
 }
