@@ -5,9 +5,13 @@ mod api_key;
 mod email;
 mod invitation;
 mod membership;
+mod party;
 mod password;
+mod profile;
 mod role;
 mod session;
+mod subject;
+mod two_factor;
 mod workspace;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -21,8 +25,12 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(email::routes())
         .merge(invitation::routes())
         .merge(membership::routes())
+        .merge(party::routes())
         .merge(password::routes())
+        .merge(profile::routes())
         .merge(role::routes())
         .merge(session::routes())
+        .merge(subject::routes())
+        .merge(two_factor::routes())
         .merge(workspace::routes())
 }

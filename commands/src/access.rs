@@ -16,17 +16,18 @@ use domain::identity::party::Party;
 use domain::identity::password::Password;
 use domain::identity::role::Role;
 use domain::identity::session::Session;
+use domain::identity::two_factor::TwoFactor;
 use domain::identity::workspace::Workspace;
 use domain::ids::{AccountId, SessionId, WorkspaceId};
 use domain::kernel::Decider;
-use domain::permission::{BuiltIn, RoleKey};
+use domain::permission::{BuiltIn, RoleKey, allow};
 
 use crate::error::Result;
 use crate::identity::workspace::PLATFORM;
 use crate::store::EventStore;
 
 /// The aggregates that coming in and access follow from.
-pub const FOLLOWS_FROM: [&str; 9] = [
+pub const FOLLOWS_FROM: [&str; 10] = [
     Account::NAME,
     ApiKey::NAME,
     Email::NAME,
@@ -35,6 +36,7 @@ pub const FOLLOWS_FROM: [&str; 9] = [
     Password::NAME,
     Role::NAME,
     Session::NAME,
+    TwoFactor::NAME,
     Workspace::NAME,
 ];
 
@@ -44,6 +46,8 @@ pub struct Access {
     pub scopes: Arc<BTreeSet<String>>,
     /// Whether the workspace takes no commands.
     pub suspended: bool,
+    /// Whether the workspace asks for a second factor that was not shown: until it is, nothing may be done there.
+    pub lacks_second_factor: bool,
     /// When they last showed who they are.
     pub authenticated_at: DateTime<Utc>,
 }
@@ -75,16 +79,36 @@ pub async fn find(
     else {
         return Ok(None);
     };
-    let Some(workspace) = workspace else {
-        return Ok(Some(Access { scopes: Arc::default(), suspended: false, authenticated_at }));
-    };
-    let member = store.load::<Membership>(workspace, &account).await?.state;
-    let scopes = match member.roles() {
-        Some(roles) => scopes(store, workspace, roles).await?,
-        None => Arc::default(),
-    };
+    let own =
+        Access { scopes: Arc::default(), suspended: false, lacks_second_factor: false, authenticated_at };
+    let Some(workspace) = workspace else { return Ok(Some(own)) };
     let place = store.load::<Workspace>(workspace, &workspace).await?.state;
-    Ok(Some(Access { scopes, suspended: !place.is_active(), authenticated_at }))
+    let suspended = !place.is_active();
+    let member = store.load::<Membership>(workspace, &account).await?.state;
+    let Some(roles) = member.roles() else { return Ok(Some(Access { suspended, ..own })) };
+    let lacks_second_factor =
+        place.two_factor().includes(roles) && !has_second_factor(store, account, &open).await?;
+    let scopes = scopes(store, workspace, roles).await?;
+    Ok(Some(Access { scopes, suspended, lacks_second_factor, authenticated_at }))
+}
+
+/// Whether a member may do something in a workspace, if they come in at all.
+pub(crate) async fn may(
+    store: &EventStore,
+    workspace: WorkspaceId,
+    account: AccountId,
+    scope: &str,
+) -> Result<bool> {
+    let member = store.load::<Membership>(workspace, &account).await?.state;
+    let Some(roles) = member.roles() else { return Ok(false) };
+    let holder = store.load::<Account>(PLATFORM, &account).await?.state;
+    Ok(holder.is_active() && allow(&*scopes(store, workspace, roles).await?, scope))
+}
+
+/// Whether a person has a second factor, and has shown it in this session.
+async fn has_second_factor(store: &EventStore, account: AccountId, session: &Session) -> Result<bool> {
+    let known = store.load::<TwoFactor>(PLATFORM, &account).await?.state;
+    Ok(known.confirmed().is_some() && session.has_second_factor())
 }
 
 /// What any of these roles allows. One that is retired allows nothing.

@@ -34,6 +34,9 @@ pub enum Error {
     /// Who asks has not shown who they are.
     #[error("{0}")]
     Unauthenticated(#[from] NotYou),
+    /// What was shown is not enough: there is a second factor.
+    #[error("a code of your authenticator app, or a recovery code, is needed as well")]
+    SecondFactorRequired,
     /// Who asks was wrong too often.
     #[error("this was tried too often; wait a while")]
     TooMany { wait: chrono::TimeDelta },
@@ -57,6 +60,8 @@ pub enum NotYou {
     Session,
     #[error("this is not the present password")]
     Password,
+    #[error("this is no code that is good now")]
+    Code,
 }
 
 impl Error {

@@ -38,6 +38,8 @@ struct Limit {
 const OF_ONE_FROM_ONE: Limit = Limit { at_once: 10, pause: TimeDelta::seconds(30) };
 const FROM_ONE: Limit = Limit { at_once: 100, pause: TimeDelta::seconds(6) };
 const OF_ONE: Limit = Limit { at_once: 100, pause: TimeDelta::minutes(1) };
+/// Codes are short: who knows a password tries 120 of a million a day.
+const CODES_OF_ONE: Limit = Limit { at_once: 10, pause: TimeDelta::minutes(12) };
 const OF_ALL: Limit = Limit { at_once: 1_000, pause: TimeDelta::milliseconds(100) };
 /// Mails that somebody may have sent who has not said who they are.
 const MAILS: Limit = Limit { at_once: 30, pause: TimeDelta::minutes(1) };
@@ -94,10 +96,29 @@ impl Guesses {
     /// # Errors
     /// [`Error::TooMany`].
     pub fn begin(&self, who: &str, network: Network, now: DateTime<Utc>) -> Result<Try<'_>> {
+        self.begin_within(who, OF_ONE, network, now)
+    }
+
+    /// Lets somebody who knows an account's password try a code of its second factor. Where its owner has come in from
+    /// by a password alone they are not known.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`].
+    pub fn begin_code(&self, who: &str, network: Network, now: DateTime<Utc>) -> Result<Try<'_>> {
+        self.begin_within(&format!("code of {who}"), CODES_OF_ONE, network, now)
+    }
+
+    fn begin_within(
+        &self,
+        who: &str,
+        of_one: Limit,
+        network: Network,
+        now: DateTime<Utc>,
+    ) -> Result<Try<'_>> {
         let mut limits =
             vec![(Of::OneFromOne(who.to_owned(), network), OF_ONE_FROM_ONE), (Of::From(network), FROM_ONE)];
         if !self.known.contains_key(&(who.to_owned(), network)) {
-            limits.extend([(Of::One(who.to_owned()), OF_ONE), (Of::All, OF_ALL)]);
+            limits.extend([(Of::One(who.to_owned()), of_one), (Of::All, OF_ALL)]);
         }
         let taken = self.take(limits, now)?;
         Ok(Try { guesses: self, who: who.to_owned(), network, taken })
@@ -245,6 +266,19 @@ mod tests {
             wrong(&guesses, &format!("acc_{n}"), network, 0)
         });
         assert_eq!(tried.count(), 900);
+    }
+
+    #[test]
+    fn codes_are_tried_ten_times_and_then_five_times_an_hour_wherever_one_comes_from() {
+        let guesses = Guesses::default();
+        guesses.begin(JANE, from(1), at(0)).unwrap().was_right();
+        let tried = |second: i64| {
+            let all = (0..100).map(|n| guesses.begin_code(JANE, from(n), at(second)));
+            all.filter(|tried| tried.is_ok()).count()
+        };
+        assert_eq!((tried(0), tried(12 * 60), tried(12 * 60), tried(72 * 60)), (10, 1, 0, 5));
+        guesses.begin_code("acc_ben", from(200), at(72 * 60)).unwrap().was_right();
+        assert!((0..10).all(|_| guesses.begin_code("acc_ben", from(200), at(72 * 60)).is_ok()));
     }
 
     #[test]

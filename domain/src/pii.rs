@@ -21,6 +21,7 @@ pub const LONGEST: usize = 16 * 1024 - 4;
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, AsRefStr, EnumString,
 )]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = DataClass))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Class {
@@ -141,6 +142,9 @@ impl fmt::Display for SubjectId {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(feature = "schema")]
+crate::schema::published!(SubjectId, crate::schema::subject());
 
 /// Whose data: a person, as one workspace knows them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -47,6 +47,14 @@ pub(crate) fn id(prefix: &str) -> Object {
         .build()
 }
 
+/// A person, by the id of an account or of a customer.
+pub(crate) fn subject() -> Object {
+    text()
+        .pattern(Some("^[a-z]{2,5}_[0-9a-z]{26}$"))
+        .examples([json!("cus_01h455vb4pex5vsknk084sn02q")])
+        .build()
+}
+
 /// A seller's own code; the examples are of the demo's shop.
 pub(crate) fn code(example: &str) -> Object {
     text().pattern(Some("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")).examples([json!(example)]).build()

@@ -19,11 +19,16 @@ mod http;
 mod identity {
     mod access;
     mod auth;
+    mod browser;
+    mod erasure;
     mod invitations;
     mod keys;
     mod members;
+    mod party;
     mod people;
+    mod profile;
     mod tenancy;
+    mod two_factor;
     mod vault;
     mod workspaces;
 }
@@ -37,6 +42,7 @@ mod promises {
     mod crash;
     mod enumeration;
     mod erasure;
+    mod forgotten;
     mod freshness;
     mod hostile_stripe;
     mod hot;

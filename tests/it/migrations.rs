@@ -68,6 +68,26 @@ async fn shown(app: &TestApp, path: &str, done: Outcome) -> Value {
     app.owner.send(app.owner.request(Method::GET, &path)).await.json()
 }
 
+/// Read models that old business leaves empty.
+const UNTOUCHED: [&str; 16] = [
+    "api_key",
+    "cart",
+    "counterpart",
+    "invariant",
+    "invitation",
+    "ledger_account",
+    "ledger_entry",
+    "ledger_transaction",
+    "membership",
+    "party",
+    "place",
+    "product",
+    "profile",
+    "role",
+    "session",
+    "workspace",
+];
+
 #[tokio::test]
 async fn the_times_of_rows_are_those_that_a_rebuild_finds() {
     let app = TestApp::start().await;
@@ -86,12 +106,6 @@ async fn the_times_of_rows_are_those_that_a_rebuild_finds() {
         let report = rebuild(&owner, &app.store, view, false).await.unwrap();
         assert!(report.equal(), "{report:?}");
         let rows: u64 = report.live.iter().map(|table| table.rows).sum();
-        assert!(
-            rows > 0
-                || ["cart", "product", "ledger_account", "ledger_entry", "ledger_transaction", "session"]
-                    .contains(&&*report.view),
-            "{} has no rows",
-            report.view
-        );
+        assert!(rows > 0 || UNTOUCHED.contains(&&*report.view), "{} has no rows", report.view);
     }
 }

@@ -18,6 +18,8 @@ use api::routes::{router_of, routes};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use commands::clock::{Clock, ManualClock};
+use commands::effect::Effect;
+use commands::effect::identity::destroy_keys_when_subject_is_erased::DestroyKeysWhenSubjectIsErased;
 use commands::effect::identity::discard_credential_when_replaced::DiscardCredentialWhenReplaced;
 use commands::effect::identity::mail_invitation_when_sent::MailInvitationWhenSent;
 use commands::effect::identity::mail_link_when_asked::MailLinkWhenAsked;
@@ -82,6 +84,7 @@ pub struct TestApp {
     pub credentials: Arc<FakeCredentials>,
     /// What takes in what payment providers tell: a test says when it tries again.
     pub intake: Intake,
+    pub vault: Arc<FakeVault>,
     /// Where the API answers.
     pub address: SocketAddr,
     gateway: Option<Gateway>,
@@ -115,6 +118,7 @@ struct PeoplesPorts {
     clock: Arc<ManualClock>,
     door: Door,
     credentials: Arc<FakeCredentials>,
+    vault: Arc<FakeVault>,
     mailer: Arc<FakeMailer>,
 }
 
@@ -123,12 +127,12 @@ impl PeoplesPorts {
         let (vault, credentials) = (Arc::new(FakeVault::default()), Arc::new(FakeCredentials::default()));
         let door = Door {
             denials: Arc::new(Denials::new(store.clone(), clock.clone(), vault.clone())),
-            vault,
+            vault: vault.clone(),
             credentials: credentials.clone(),
             passwords: Arc::new(QuickPasswords),
             guesses: Guesses::default(),
         };
-        Self { store, clock, door, credentials, mailer: Arc::default() }
+        Self { store, clock, door, credentials, vault, mailer: Arc::default() }
     }
 
     /// What is mailed to people.
@@ -182,7 +186,7 @@ impl TestApp {
         Self::on(ground, fakes(), None, |_| reactors).await
     }
 
-    /// With all read models, and the mail that people get.
+    /// With all read models, the mail that people get, and what follows when they go.
     pub async fn with_people() -> Self {
         Self::with_people_on(BEAT).await
     }
@@ -192,9 +196,9 @@ impl TestApp {
         let ground = Ground { beat, ..Ground::prepare().await };
         Self::on(ground, fakes(), None, |people| {
             let discards = DiscardCredentialWhenReplaced { credentials: people.door.credentials.clone() };
-            let mut reactors = people.mail();
-            reactors.push(Reactor::Effect(Box::new(discards)));
-            reactors
+            let destroys = DestroyKeysWhenSubjectIsErased { vault: people.door.vault.clone() };
+            let effects: [Box<dyn Effect>; 2] = [Box::new(discards), Box::new(destroys)];
+            people.mail().into_iter().chain(effects.into_iter().map(Reactor::Effect)).collect()
         })
         .await
     }
@@ -213,6 +217,21 @@ impl TestApp {
             reactors
         })
         .await
+    }
+
+    /// The same, with all processes and effects: people's orders are reserved and paid.
+    pub async fn with_customers() -> Self {
+        let reactors = |people: &PeoplesPorts| {
+            let ports = Ports {
+                payment: Arc::new(FakeGateway::default()),
+                vault: people.door.vault.clone(),
+                credentials: people.door.credentials.clone(),
+            };
+            let mut reactors = Reactor::all(&ports);
+            reactors.extend(people.mail());
+            reactors
+        };
+        Self::on(Ground::prepare().await, fakes(), None, reactors).await
     }
 
     /// With all read models, and one more capability: its table, its view, its routes.
@@ -312,7 +331,7 @@ impl TestApp {
             ..Parts::over(store.clone(), clock.clone(), Arc::new(keys.clone().over(store.clone())), ports)
         });
         tokio::spawn(watch(log.clone(), stop.clone()));
-        let PeoplesPorts { door, credentials, mailer, .. } = people;
+        let PeoplesPorts { door, credentials, vault, mailer, .. } = people;
         let app = app.with_people(People {
             door: door.clone(),
             signer: Signer::of_seeds(&[TOKEN_SEED]).expect("a key"),
@@ -334,6 +353,7 @@ impl TestApp {
             mailer,
             credentials,
             intake,
+            vault,
             address,
             gateway,
             subscriptions,

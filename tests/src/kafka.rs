@@ -1,6 +1,7 @@
 //! Kafka: what a reader of the topics sees, found out without the platform's own code.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -366,6 +367,12 @@ impl Broker {
     pub fn address(&self) -> String {
         let output = self.script("brokers").output().expect("the script runs");
         String::from_utf8(output.stdout).expect("an address").trim().to_owned()
+    }
+
+    /// Where its data are.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.0.path()
     }
 
     /// Kills it, as a power cut would its process.

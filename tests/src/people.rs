@@ -1,7 +1,10 @@
 //! People in tests: somebody who signs up, signs in, and acts in workspaces.
 
+use chrono::{DateTime, TimeDelta, Utc};
+use commands::clock::Clock;
 use commands::port::mail::Message;
 use serde_json::{Value, json};
+use totp_rs::{Builder, Secret};
 
 use crate::app::TestApp;
 use crate::client::Client;
@@ -64,6 +67,33 @@ pub async fn sign_in(app: &TestApp, email: &str) -> (Client, Value) {
 pub async fn person(app: &TestApp, email: &str) -> (Client, Value) {
     sign_up(app, email).await;
     sign_in(app, email).await
+}
+
+/// What an authenticator app shows of this seed at this time.
+///
+/// # Panics
+/// If it is no seed.
+#[must_use]
+pub fn code(seed: &str, at: DateTime<Utc>) -> String {
+    let seed = Secret::try_from_base32(seed).expect("a seed");
+    let app = Builder::new().with_secret(seed).build().expect("an app");
+    app.generate(u64::try_from(at.timestamp()).expect("after 1970")).to_string()
+}
+
+/// Sets up a second factor, and answers its seed and recovery codes. Half a minute passes, so that a code is good.
+///
+/// # Panics
+/// If that is refused.
+pub async fn with_two_factor(app: &TestApp, person: &Client) -> (String, Vec<String>) {
+    let enrolled = person.post("/api/auth/two-factor", json!({})).await;
+    assert_eq!(enrolled.status, 200, "{enrolled:?}");
+    let seed = text(&enrolled.json(), "seed");
+    let first = json!({"code": code(&seed, app.clock.now())});
+    let confirmed = person.post("/api/auth/two-factor/confirm", first).await;
+    assert_eq!(confirmed.status, 200, "{confirmed:?}");
+    let codes = confirmed.json()["recovery_codes"].as_array().expect("a list").clone();
+    app.clock.advance(TimeDelta::seconds(30));
+    (seed, codes.iter().map(|code| code.as_str().expect("a text").to_owned()).collect())
 }
 
 /// The same person, acting in a workspace.

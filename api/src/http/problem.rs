@@ -256,6 +256,13 @@ impl Problem {
             .saying("show once more who you are, POST /api/auth/step-up, and repeat this within ten minutes")
     }
 
+    /// A workspace lets in only who has shown two things.
+    pub fn second_factor_required() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "second-factor-required").saying(
+            "this workspace asks for a second factor: set one up, POST /api/auth/two-factor, or step up with a code",
+        )
+    }
+
     /// Whoever was wrong so often may be somebody else.
     fn too_many_attempts(wait: chrono::TimeDelta) -> Self {
         let seconds = wait.num_seconds().max(0) + 1;
@@ -385,6 +392,12 @@ impl From<Error> for Problem {
             Error::Suspended => Self::suspended(),
             Error::Unauthenticated(NotYou::Password) => {
                 Self::new(StatusCode::FORBIDDEN, "password-wrong").saying(detail)
+            }
+            Error::Unauthenticated(NotYou::Code) => {
+                Self::new(StatusCode::FORBIDDEN, "second-factor-wrong").saying(detail)
+            }
+            Error::SecondFactorRequired => {
+                Self::new(StatusCode::FORBIDDEN, "second-factor-required").saying(detail)
             }
             Error::Unauthenticated(not_you) => {
                 let code = if not_you == NotYou::SignIn { "sign-in-failed" } else { "session-over" };

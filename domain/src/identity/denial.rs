@@ -54,6 +54,7 @@ impl FromStr for Who {
 
 /// Why a sign-in was turned away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = DenialReason))]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// No such account, or none that may sign in.

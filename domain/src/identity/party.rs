@@ -36,8 +36,12 @@ pub enum PartyEvent {
 #[derive(Debug, PartialEq, thiserror::Error, AsRefStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum PartyRefusal {
+    #[error("nobody sees what is this customer's")]
+    Unknown,
     #[error("another account is linked; unlink it first")]
     LinkedToAnother,
+    #[error("this link was used or has expired; ask for a new one")]
+    LinkSpent,
 }
 
 /// A party, as far as its rules need to remember it.
@@ -86,7 +90,9 @@ impl Event for PartyEvent {}
 impl Refusal for PartyRefusal {
     fn kind(&self) -> Kind {
         match self {
+            Self::Unknown => Kind::Missing,
             Self::LinkedToAnother => Kind::Conflict,
+            Self::LinkSpent => Kind::Gone,
         }
     }
 }
@@ -109,6 +115,7 @@ mod tests {
         assert_eq!(anns.0.account(), Some(ANN));
         assert_eq!(anns.when(C::Link { account: ANN }), Ok(vec![]));
         assert_eq!(anns.when(C::Link { account: BEN }), Err(No::LinkedToAnother));
+        assert_eq!((No::Unknown.kind(), No::LinkSpent.kind()), (Kind::Missing, Kind::Gone));
         assert_eq!(
             (No::LinkedToAnother.kind(), No::LinkedToAnother.as_ref()),
             (Kind::Conflict, "linked_to_another")

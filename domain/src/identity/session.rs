@@ -168,6 +168,14 @@ impl Session {
         self.stepped_up.as_ref().map(|(methods, at)| (methods, *at)).or(begun)
     }
 
+    /// Whether the person has shown a second factor in it.
+    #[must_use]
+    pub fn has_second_factor(&self) -> bool {
+        let stepped_up = self.stepped_up.iter().flat_map(|(methods, _)| methods);
+        let begun = self.begun.iter().flat_map(|begun| &begun.methods);
+        begun.chain(stepped_up).any(|method| *method != Method::Password)
+    }
+
     /// When it ends, if it is not refreshed before; none if it is over or never was.
     #[must_use]
     pub fn ends_at(&self) -> Option<DateTime<Utc>> {

@@ -21,6 +21,7 @@ mod tests;
 
 /// Why data is erased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErasureReason {
     /// The person wants it.
@@ -33,6 +34,7 @@ pub enum ErasureReason {
 
 /// Why data must be kept for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HoldReason {
     Litigation,
@@ -170,6 +172,33 @@ impl Subject {
     #[must_use]
     pub fn erased(&self) -> &BTreeSet<Class> {
         &self.erased
+    }
+
+    /// Of what of its data the keys are gone.
+    #[must_use]
+    pub fn destroyed(&self) -> &BTreeSet<Class> {
+        &self.destroyed
+    }
+
+    /// Whether an erasure was asked for that has not come about.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Whether an erasure that was asked for waits for a second person.
+    #[must_use]
+    pub fn awaits_approval(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| !pending.is_decided())
+    }
+
+    /// Whether its data of this class would be gone with this command.
+    #[must_use]
+    pub fn ends_with(&self, command: &SubjectCommand, class: Class) -> bool {
+        let events = self.decide(command.clone()).unwrap_or_default();
+        events
+            .iter()
+            .any(|event| matches!(event, SubjectEvent::Erased { classes, .. } if classes.contains(&class)))
     }
 }
 

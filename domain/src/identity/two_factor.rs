@@ -94,6 +94,12 @@ impl TwoFactor {
         self.seed.zip(self.recovery)
     }
 
+    /// How many recovery codes are good.
+    #[must_use]
+    pub fn recovery_left(&self) -> usize {
+        if self.recovery.is_some() { usize::from(CODES) - self.used.len() } else { 0 }
+    }
+
     /// A seed that waits for its first code.
     #[must_use]
     pub fn enrolled(&self) -> Option<CredentialId> {
@@ -232,6 +238,8 @@ mod tests {
         assert_eq!(confirmed().when(C::UseRecovery { code: 9 }), used(9, 9));
         assert_eq!(confirmed().when(C::UseRecovery { code: 10 }), Err(No::RecoveryCodeUsed));
         let less = confirmed().and(C::UseRecovery { code: 3 });
+        let waiting = given::<TwoFactor>([enrolled()]).0.recovery_left();
+        assert_eq!((waiting, confirmed().0.recovery_left(), less.0.recovery_left()), (0, 10, 9));
         assert_eq!(less.when(C::UseRecovery { code: 3 }), Err(No::RecoveryCodeUsed));
         assert_eq!(less.when(C::UseRecovery { code: 4 }), used(4, 8));
     }

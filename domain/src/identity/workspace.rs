@@ -4,6 +4,8 @@
 //! A person who makes one owns it, and may hand it over; one made by the platform has no owner until it is given one.
 //! Repeating a request that already took effect decides nothing.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 use uuid::Uuid;
@@ -12,6 +14,7 @@ use crate::ids::{AccountId, WorkspaceId};
 use crate::kernel::{Decider, Event, Kind, Refusal};
 use crate::locale::{Locale, TimeZone};
 use crate::money::Currency;
+use crate::permission::{BuiltIn, RoleKey};
 use crate::sourced;
 use crate::text::is_blank;
 
@@ -72,6 +75,19 @@ pub enum TwoFactorOf {
     /// Owner, admins and auditors.
     Privileged,
     Everyone,
+}
+
+impl TwoFactorOf {
+    /// Whether somebody in these roles must have one.
+    #[must_use]
+    pub fn includes(self, roles: &BTreeSet<RoleKey>) -> bool {
+        const PRIVILEGED: [BuiltIn; 3] = [BuiltIn::Owner, BuiltIn::Admin, BuiltIn::Auditor];
+        match self {
+            Self::Nobody => false,
+            Self::Privileged => PRIVILEGED.iter().any(|role| roles.contains(&RoleKey::BuiltIn(*role))),
+            Self::Everyone => true,
+        }
+    }
 }
 
 /// What has happened to a workspace.
@@ -156,6 +172,12 @@ impl Workspace {
     #[must_use]
     pub const fn settings(&self) -> Option<&Settings> {
         self.settings.as_ref()
+    }
+
+    /// Which members must have a second factor.
+    #[must_use]
+    pub fn two_factor(&self) -> TwoFactorOf {
+        self.two_factor
     }
 
     /// Whose it is, if it is a person's.

@@ -17,7 +17,7 @@ use domain::ids::{FulfilmentId, LineId, OrderId, ReturnId};
 use domain::kernel::Recorded;
 use domain::money::Money;
 
-pub use self::list::{OrderFilter, OrderSort};
+pub use self::list::{OrderFilter, OrderSort, OrdersOf};
 pub use self::row::{
     DraftView, EditSettlementView, FulfilmentStage, FulfilmentView, LineView, OrderLineView, OrderView,
     Received, ReturnView,

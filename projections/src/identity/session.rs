@@ -110,6 +110,24 @@ impl Filter for OwnSessions {
     }
 }
 
+/// All sessions that an account has ever had, the newest first.
+#[derive(Debug, Clone, Serialize)]
+pub struct SessionsOf {
+    pub account: AccountId,
+}
+
+impl Filter for SessionsOf {
+    type Of = Sessions;
+
+    fn order(&self) -> Order {
+        Order::by("created_at", "timestamptz").descending()
+    }
+
+    fn narrow(self, list: Listing<Sessions>) -> Listing<Sessions> {
+        list.only("t.account = ", Some(String::from(self.account)), "")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

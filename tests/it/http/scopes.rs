@@ -12,7 +12,7 @@ use super::server::{Server, send};
 
 /// What asks for no key: whether the platform lives and works, the table of currencies, and what the payment gateway
 /// tells, signed; and how people come in.
-const OPEN: [&str; 12] = [
+const OPEN: [&str; 13] = [
     "get /api/currencies",
     "get /api/status",
     "get /health",
@@ -22,8 +22,10 @@ const OPEN: [&str; 12] = [
     "post /api/auth/register",
     "post /api/auth/reset",
     "post /api/auth/sign-in",
+    "post /api/auth/sign-in/second-factor",
     "post /api/auth/verify",
     "post /api/financial/payments/webhook",
+    "post /api/financial/payments/webhook/{provider}",
     "post /api/workspaces/invitations/decline",
 ];
 

@@ -10,7 +10,7 @@ use commands::commerce::cart;
 use commands::effect::identity::mail_link_when_asked::MailLinkWhenAsked;
 use commands::guesses::Guesses;
 use commands::identity::denial::Denials;
-use commands::identity::session::{SignIn, SignedIn};
+use commands::identity::session::{SignIn, SignedIn, SigningIn};
 use commands::identity::{account, password, session, workspace};
 use commands::port::credential::fake::FakeCredentials;
 use commands::port::mail::Message;
@@ -127,7 +127,10 @@ impl Platform {
             device: Some("Firefox".into()),
             origin: HERE,
         };
-        session::sign_in(self.visitor(), &self.door, with).await
+        session::sign_in(self.visitor(), &self.door, with).await.map(|signing_in| match signing_in {
+            SigningIn::In(signed_in) => signed_in,
+            SigningIn::HalfWay { .. } => panic!("nobody has a second factor here"),
+        })
     }
 
     async fn refresh(&self, token: &str) -> commands::Result<SignedIn> {
@@ -151,6 +154,7 @@ fn code(answer: commands::Result<impl std::fmt::Debug>) -> String {
         Error::Unauthenticated(NotYou::SignIn) => "sign-in".into(),
         Error::Unauthenticated(NotYou::Session) => "session".into(),
         Error::Unauthenticated(NotYou::Password) => "password".into(),
+        Error::Unauthenticated(NotYou::Code) => "code".into(),
         other => panic!("{other}"),
     }
 }

@@ -9,7 +9,7 @@ use commands::effect::identity::destroy_keys_when_subject_is_erased::DestroyKeys
 use commands::identity::{subject, workspace};
 use commands::port::vault::{Ask, Vault, VaultError, seal};
 use commands::{Actor, Context, EventStore};
-use domain::identity::subject::{ErasureReason, Subject, SubjectEvent};
+use domain::identity::subject::{ErasureReason, Subject, SubjectCommand, SubjectEvent};
 use domain::ids::{CustomerId, WorkspaceId};
 use domain::kernel::Recorded;
 use domain::pii::{Class, Field, Opened, Pii, Place, Whose};
@@ -366,11 +366,14 @@ async fn an_erasure_that_is_approved_destroys_the_keys_and_is_recorded() {
     let email: Pii<Email> = seal(&*vault, &jane, "jane@example.com").await.unwrap();
     let by = |who| Context::internal(store.clone(), clock.clone(), bench.workspace, Actor::Job(who));
     let person = &jane.subject;
-    subject::request_erasure(by("ann"), person, CONTACT.into(), ErasureReason::Asked, true).await.unwrap();
-    let refused = subject::approve_erasure(by("ann"), person).await.unwrap_err();
+    let (classes, reason) = (CONTACT.into(), ErasureReason::Asked);
+    let asked =
+        SubjectCommand::RequestErasure { classes, reason, by: "cli:ann".into(), needs_approval: true };
+    by("ann").execute::<Subject>(person.clone(), asked).await.unwrap();
+    let refused = subject::approve_erasure(by("ann"), &*vault, person).await.unwrap_err();
     assert!(matches!(refused, commands::Error::Refused(refused) if refused.code == "subject/same_person"));
     assert_eq!(open(&vault, &jane, &email).await, plain("jane@example.com"));
-    subject::approve_erasure(by("bob"), person).await.unwrap();
+    subject::approve_erasure(by("bob"), &*vault, person).await.unwrap();
 
     let destroyed = |event: &Recorded| {
         let event = event.of::<Subject>().unwrap();

@@ -68,6 +68,7 @@ async fn a_person_sees_the_workspaces_that_they_are_a_member_of() {
     let name = || "Jane's shop".to_owned();
     assert_eq!(listed(&jane).await, [(shop.clone(), name(), json!(["owner"]))]);
     let token = tests::people::invited(&app, &jane, &shop, "ben@example.com", &["viewer"]).await;
+    app.pass(TimeDelta::seconds(1)).await;
     assert_eq!(ben.post("/api/workspaces/invitations/accept", json!({"token": token})).await.status, 200);
     let both = [(own.clone(), name(), json!(["owner"])), (shop.clone(), name(), json!(["viewer"]))];
     assert_eq!(listed(&ben).await, both);

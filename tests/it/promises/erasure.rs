@@ -69,7 +69,7 @@ impl Decider for Somebody {
 sourced!(Somebody, SomebodyEvent);
 
 /// What is looked for on the disk: a text, and what it is when it is written in other ways.
-fn disguises(text: &str) -> Vec<Vec<u8>> {
+pub(super) fn disguises(text: &str) -> Vec<Vec<u8>> {
     let wide: Vec<u16> = text.encode_utf16().collect();
     let mut all = vec![
         text.as_bytes().to_vec(),
@@ -165,7 +165,7 @@ async fn an_erasure_comes_about_once_whoever_is_killed_on_the_way() {
         let clock = Arc::new(SystemClock);
         let cx = Context::internal(premises.store.clone(), clock, premises.workspace, Actor::Job("test"));
         let reason = ErasureReason::Asked;
-        subject::request_erasure(cx, &whose.subject, Class::ALL.into(), reason, false).await.unwrap();
+        subject::request_erasure(cx, &*vault(), &whose.subject, Class::ALL.into(), reason).await.unwrap();
 
         let mut killed = premises.start("react", &format!("{place}=kill@1"));
         let status = killed.ended().await;
@@ -203,7 +203,7 @@ async fn a_vault_restored_from_a_backup_erases_again_what_the_log_says() {
         let clock = Arc::new(SystemClock);
         let cx = Context::internal(premises.store.clone(), clock, premises.workspace, Actor::Job("test"));
         let reason = ErasureReason::Asked;
-        subject::request_erasure(cx, &whose.subject, Class::ALL.into(), reason, false).await.unwrap();
+        subject::request_erasure(cx, &*vault(), &whose.subject, Class::ALL.into(), reason).await.unwrap();
     }
     let mut replay = premises.command(&["vault", "replay"]);
     let output =

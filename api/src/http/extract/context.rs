@@ -40,6 +40,9 @@ pub(crate) async fn comer(parts: &Parts, app: &App) -> Result<Comer> {
     }
     let (who, access) = person(shown, app).await?;
     let workspace = who.workspace.ok_or_else(Problem::workspace_required)?;
+    if access.lacks_second_factor {
+        return Err(Problem::second_factor_required());
+    }
     let mut cx = stamped(parts, app, workspace, Actor::Account(who.account));
     cx.scopes = access.scopes;
     let cx = narrowed(cx, parts)?;

@@ -9,6 +9,9 @@ use super::{Credit, LotKind, LotPart, Subject};
 use crate::ids::{LotId, WalletDebitId, WalletHoldId};
 use crate::money::Money;
 
+/// How much of which lots.
+pub(super) type Parts = Vec<(LotId, i64)>;
+
 /// Priority, granted ones first, then older ones.
 type Order = (u16, bool, usize, LotId);
 
@@ -54,13 +57,13 @@ pub(super) struct Hold {
     pub subject: Subject,
     pub expires_at: DateTime<Utc>,
     /// In the order in which they are spent; none once it is over.
-    pub lots: Vec<(LotId, i64)>,
+    pub lots: Parts,
     pub fate: Fate,
 }
 
 impl Hold {
     /// The first so much of it, and the rest.
-    pub fn split(&self, amount: i64) -> (Vec<(LotId, i64)>, Vec<(LotId, i64)>) {
+    pub fn split(&self, amount: i64) -> (Parts, Parts) {
         let (mut taken, mut rest, mut left) = (vec![], vec![], amount);
         for &(lot, part) in &self.lots {
             let now = part.min(left);
@@ -148,7 +151,7 @@ impl Book {
     }
 
     /// From which lots so much is taken, in order; less than that where there is less.
-    pub fn consume(&self, amount: i64, at: DateTime<Utc>) -> Vec<(LotId, i64)> {
+    pub fn consume(&self, amount: i64, at: DateTime<Utc>) -> Parts {
         let mut left = amount;
         let mut taken = vec![];
         for (id, lot) in self.spendable().filter(|(_, lot)| !lot.is_past(at)) {

@@ -148,6 +148,17 @@ fn says_what_sort_of_no_it_is() {
 }
 
 #[test]
+fn knows_whether_a_second_factor_was_shown() {
+    assert!(!session().0.has_second_factor());
+    let shown = |methods| session().and(C::StepUp { methods, at: at(1) }).0.has_second_factor();
+    assert!(!shown([Method::Password].into()));
+    assert!(shown([Method::Password, Method::Totp].into()));
+    assert!(shown([Method::RecoveryCode].into()));
+    let begun = Beginning { methods: [Method::Password, Method::Totp].into(), ..beginning() };
+    assert!(given::<Session>([E::Started(begun)]).0.has_second_factor());
+}
+
+#[test]
 fn its_events_on_disk() {
     let text = format!("pii1.{}.{}", "k".repeat(22), "c".repeat(75));
     let sealed = || text.parse::<crate::pii::Sealed>().unwrap();

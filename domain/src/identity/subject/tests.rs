@@ -182,6 +182,21 @@ fn says_what_sort_of_no_it_is() {
 }
 
 #[test]
+fn knows_with_what_its_data_ends() {
+    let nobody = given::<Subject>([]);
+    assert!(nobody.0.ends_with(&request("ann", false), Class::Contact));
+    assert!(!nobody.0.ends_with(&request("ann", false), Class::Legal));
+    assert!(!nobody.0.ends_with(&request("ann", true), Class::Contact));
+    let waiting = given::<Subject>([requested(true)]);
+    assert_eq!((waiting.0.is_pending(), waiting.0.awaits_approval()), (true, true));
+    assert!(waiting.0.ends_with(&approve("bob"), Class::Contact));
+    assert!(!waiting.0.ends_with(&approve("ann"), Class::Contact));
+    let kept = given::<Subject>([held(), requested(false)]);
+    assert_eq!((kept.0.is_pending(), kept.0.awaits_approval()), (true, false));
+    assert!(kept.0.ends_with(&C::LiftHold { hold: hold() }, Class::Contact));
+}
+
+#[test]
 fn its_events_on_disk() {
     let hold = "hold_00000000000000000000000001";
     let json = |text: &str| text.replace("HOLD", hold);

@@ -130,6 +130,22 @@ fn says_what_sort_of_no_it_is() {
 }
 
 #[test]
+fn asks_a_second_factor_of_those_it_means() {
+    let asks = |of: TwoFactorOf, roles: &[&str]| {
+        let asking = given::<Workspace>([created()]).and(C::RequireTwoFactor { of });
+        asking.0.two_factor().includes(&roles.iter().map(|role| role.parse().unwrap()).collect())
+    };
+    for role in ["owner", "admin", "auditor"] {
+        assert!(asks(TwoFactorOf::Privileged, &["viewer", role]), "{role}");
+    }
+    for role in ["editor", "viewer", "integrator", "role_00000000000000000000000007"] {
+        assert!(!asks(TwoFactorOf::Privileged, &[role]), "{role}");
+        assert!(asks(TwoFactorOf::Everyone, &[role]) && !asks(TwoFactorOf::Nobody, &[role]), "{role}");
+    }
+    assert!(!asks(TwoFactorOf::Nobody, &["owner"]));
+}
+
+#[test]
 fn its_events_on_disk() {
     for (event, json) in [
         (created(), r#"{"type":"Created","name":"Acme"}"#),

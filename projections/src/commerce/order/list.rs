@@ -92,3 +92,22 @@ impl Filter for OrderFilter {
             .only("t.placed_at < ", self.placed_to, "")
     }
 }
+
+/// The orders of some customers, the newest first.
+#[derive(Debug, Clone, Serialize)]
+pub struct OrdersOf {
+    pub customers: Vec<CustomerId>,
+}
+
+impl Filter for OrdersOf {
+    type Of = Orders;
+
+    fn order(&self) -> Order {
+        Order::by("created_at", "timestamptz").descending()
+    }
+
+    fn narrow(self, list: Listing<Orders>) -> Listing<Orders> {
+        let those: Vec<String> = self.customers.into_iter().map(String::from).collect();
+        list.only("t.customer_id = any(", Some(those), "::text[])")
+    }
+}
