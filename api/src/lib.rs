@@ -14,8 +14,8 @@ pub mod port;
 pub mod routes;
 
 pub use crate::http::{
-    access_token, answer, beat, cookie, days, extract, fresh, history, json, key, limits, openapi, page, personal,
-    problem, read, schema, scope, server, spreadsheet, text,
+    access_token, answer, beat, cookie, days, extract, fresh, history, json, key, limits, openapi, page,
+    personal, problem, read, schema, scope, server, spreadsheet, text,
 };
 use crate::http::{border, decimal, turns};
 pub use app::App;

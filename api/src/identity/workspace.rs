@@ -12,9 +12,9 @@ use domain::identity::workspace::{Settings, TwoFactorOf, Workspace, WorkspaceCom
 use domain::ids::{AccountId, WorkspaceId};
 use domain::locale::{Locale, TimeZone};
 use domain::permission::RoleKey;
+use projections::days::zone;
 use projections::identity::membership::{PlaceRow, PlacesOf};
 use projections::identity::workspace::{WorkspaceView, Workspaces};
-use projections::days::zone;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;

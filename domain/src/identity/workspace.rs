@@ -174,12 +174,6 @@ impl Workspace {
         self.settings.as_ref()
     }
 
-    /// Which members must have a second factor.
-    #[must_use]
-    pub fn two_factor(&self) -> TwoFactorOf {
-        self.two_factor
-    }
-
     /// Whose it is, if it is a person's.
     #[must_use]
     pub fn owner(&self) -> Option<AccountId> {

@@ -90,7 +90,8 @@ impl House {
 
     /// What is not at the head of the log, and what is due and does not come.
     async fn what_is_open(&self) -> Vec<(String, String)> {
-        let sql = "select name, row_to_json(s)::text from subscriptions s, head where s.position < head.position
+        let sql =
+            "select name, row_to_json(s)::text from subscriptions s, head where s.position < head.position
                    union all select 'head', position::text from head
                    union all select process, row_to_json(d)::text from deadlines d where due_at <= now()";
         sqlx::query_as(sql).fetch_all(&self.at.database.pool).await.unwrap()
