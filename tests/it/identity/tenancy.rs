@@ -24,6 +24,8 @@ use crate::http::document::operations;
 
 /// What is called by its owner: the same name is another thing in another workspace, there or not.
 const NAMED_BY_OWNER: [&str; 4] = ["Currency", "LedgerAccountId", "Location", "Sku"];
+/// Whom a workspace knows under an id of its own making: in another workspace it is somebody else, there or not.
+const KNOWN_TO_OWNER: [&str; 2] = ["CustomerId", "SubjectId"];
 
 /// Everybody of one workspace, by role, and what is there of its own.
 struct Ours {
@@ -128,6 +130,7 @@ async fn theirs_to_sell(app: &TestApp) -> Ids {
         ("RefundId", &refund),
         ("ReturnId", &back),
         ("Sku", "TEE"),
+        ("SubjectId", &customer),
     ])
 }
 
@@ -179,9 +182,17 @@ impl Operation {
             parameters.filter(|of| of["in"] == place).filter_map(of).collect::<Vec<_>>()
         };
         let (method, path) = name.split_once(' ').unwrap();
+        // Of what the document does not name there is none but its example.
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let unnamed = parameters.filter(|of| of["in"] == "path" && name_of(&of["schema"]).is_none());
+        let path = unnamed.fold(path.to_owned(), |path, of| {
+            let (name, example) =
+                (of["name"].as_str().unwrap(), of["schema"]["examples"][0].as_str().unwrap());
+            path.replace(&format!("{{{name}}}"), example)
+        });
         Some(Self {
             method: method.to_uppercase().parse().unwrap(),
-            path: path.to_owned(),
+            path,
             needed,
             in_path: named("path"),
             in_query: named("query").into_iter().filter(|(_, kind)| kind.ends_with("Id")).collect(),
@@ -190,7 +201,8 @@ impl Operation {
     }
 
     fn is_named_by_owner(&self) -> bool {
-        self.in_path.iter().all(|(_, kind)| NAMED_BY_OWNER.contains(&kind.as_str()))
+        let by_owner = |kind: &str| NAMED_BY_OWNER.contains(&kind) || KNOWN_TO_OWNER.contains(&kind);
+        self.in_path.iter().all(|(_, kind)| by_owner(kind))
     }
 
     /// What it answers, with these ids in its path, its query and its body.

@@ -148,7 +148,7 @@ async fn a_code_shown_by_many_at_two_processes_lets_one_in() {
     door.guesses = Guesses::default();
     let shown = code(&seed, app.clock.now());
     let step = |n: usize| {
-        let store = if n % 2 == 0 { &app.store } else { &elsewhere };
+        let store = if n.is_multiple_of(2) { &app.store } else { &elsewhere };
         let clock: Arc<dyn Clock> = app.clock.clone();
         let cx = Context::internal(store.clone(), clock, PLATFORM, Actor::Visitor);
         let origin = [203, 0, 113, u8::try_from(n).unwrap()].into();

@@ -30,11 +30,9 @@ async fn a_workspace_is_renamed_and_settled_and_tells_what_has_happened_to_it() 
     assert_eq!(jane.post(&at(&shop, "/rename"), json!({"name": "Blue lamps"})).await.status, 200);
     let settings = json!({"time_zone": "Europe/Berlin", "locale": "de-DE", "currency": "EUR"});
     assert_eq!(jane.put(&at(&shop, "/settings"), settings.clone()).await.status, 200);
-    let policy = json!({"of": "privileged"});
-    assert_eq!(jane.put(&at(&shop, "/two-factor"), policy).await.status, 200);
     let shown = editor.show(&at(&shop, "")).await;
     assert_eq!((&shown["name"], &shown["settings"]), (&json!("Blue lamps"), &settings));
-    assert_eq!((&shown["two_factor"], &shown["suspended"]), (&json!("privileged"), &Value::Null));
+    assert_eq!(shown["suspended"], Value::Null);
 
     for (field, wrong) in [("time_zone", "Mars/Olympus"), ("locale", "english"), ("currency", "DEM")] {
         let mut settings = settings.clone();
@@ -50,9 +48,16 @@ async fn a_workspace_is_renamed_and_settled_and_tells_what_has_happened_to_it() 
     let history = auditor.show(&at(&shop, "/history")).await;
     let told: Vec<&str> =
         history["items"].as_array().unwrap().iter().map(|of| of["event"]["type"].as_str().unwrap()).collect();
-    assert_eq!(told, ["Created", "Renamed", "Settled", "TwoFactorRequired"]);
+    assert_eq!(told, ["Created", "Renamed", "Settled"]);
     let owner = text(&shown, "owner");
     assert!(history["items"].as_array().unwrap().iter().all(|of| of["actor"] == owner.as_str()));
+
+    // Who must show a second factor may do nothing more without one.
+    let policy = json!({"of": "privileged"});
+    assert_eq!(jane.put(&at(&shop, "/two-factor"), policy).await.status, 200);
+    assert_eq!(editor.show(&at(&shop, "")).await["two_factor"], "privileged");
+    let refused = jane.post(&at(&shop, "/rename"), json!({"name": "Lamps"})).await;
+    assert_eq!(refused.problem(), (403, "second-factor-required".into()));
 }
 
 #[tokio::test]
