@@ -22,7 +22,7 @@ use uuid::Uuid;
 /// Each read of the log takes its time, as in a database that has too much to do.
 const READS_LINGER: &str = "
     alter table events rename to kept;
-    create view events as select * from kept where (select pg_sleep(0.7)) is not null; -- once for each query
+    create view events as select * from kept where (select pg_sleep(0.7)) is not null; -- the read that takes longer than what comes between
     grant select on events to mewayz_run;";
 
 #[tokio::test]

@@ -68,7 +68,7 @@ impl Books {
         while self.orders().await < orders {
             assert_eq!(child.try_wait().unwrap(), None, "it should be killed before its end");
             assert!(Instant::now() < deadline, "waited too long for {orders} orders");
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await; // until it is asked again
         }
         child.kill().unwrap();
         let status = tokio::task::spawn_blocking(move || child.wait()).await.unwrap().unwrap();

@@ -136,7 +136,7 @@ impl Sale {
     /// Buys as soon as it is this buyer's time, and asks until there is an answer; the order's id.
     async fn buy(&self, number: usize, buyer: Buyer) -> String {
         let mut draw = self.draw(&format!("buyer {number}"));
-        tokio::time::sleep(Duration::from_millis(draw.random_range(0..RUSH))).await;
+        tokio::time::sleep(Duration::from_millis(draw.random_range(0..RUSH))).await; // When a buyer comes is drawn.
         let Buyer { sku, method, regrets } = buyer;
         let body = json!({
             "customer_id": domain::ids::CustomerId::from_uuid(Uuid::now_v7()),
@@ -150,7 +150,7 @@ impl Sale {
         assert_eq!(placed.status, 201, "{placed:?}");
         let order = placed.json()["id"].as_str().unwrap().to_owned();
         if regrets {
-            tokio::time::sleep(Duration::from_millis(draw.random_range(0..RUSH))).await;
+            tokio::time::sleep(Duration::from_millis(draw.random_range(0..RUSH))).await; // And when one goes back on it.
             let path = format!("{ORDERS}/{order}/cancel");
             let cancelled =
                 at.command_until_answered(at.address, &path, &format!("{key}-no"), &json!({})).await;
